@@ -1,0 +1,63 @@
+# The base image for Lambda functions.
+#
+#   target python    (default) functions in Python: rapid, and our runtime as /var/runtime/bootstrap
+#   target provided  functions in any language: rapid, and the user's own bootstrap
+#
+# The layout is that of AWS's base images, so that their Dockerfiles work with only the FROM line changed.
+ARG PYTHON_VERSION=3.13
+
+FROM python:${PYTHON_VERSION}-slim-trixie AS build
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE bootstrap ./
+COPY runtime ./runtime
+COPY rapid ./rapid
+# rapid has a virtual environment of its own and runs isolated (-I): the function's packages and variables never reach
+# it, nor its packages the function. pip leaves when it is done.
+RUN python -m venv /usr/local/lib/rapid \
+    && /usr/local/lib/rapid/bin/pip install --no-cache-dir --no-compile . \
+    && /usr/local/lib/rapid/bin/pip uninstall --yes --quiet pip \
+    && find /usr/local/lib/rapid \( -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.h' -o -name '*.c' \) -delete \
+    && rm -r /usr/local/lib/rapid/lib/python*/site-packages/rapid/_bootstrap \
+    && sed -i '1s/$/ -I/' /usr/local/lib/rapid/bin/rapid \
+    && python -m compileall -q --invalidation-mode unchecked-hash /usr/local/lib/rapid/lib \
+    && mkdir -p /var/runtime \
+    && cp -r bootstrap runtime /var/runtime/ \
+    && python -m compileall -q --invalidation-mode unchecked-hash /var/runtime
+
+FROM python:${PYTHON_VERSION}-slim-trixie AS base
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="rapid" \
+      org.opencontainers.image.description="Base image for AWS Lambda functions: runs them locally, self-hosted and on AWS" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+
+# AWS's own name for the user that functions run as. It owns the folders that a Dockerfile derived from this image fills,
+# so that `RUN pip install` works in it, with `-t "${LAMBDA_TASK_ROOT}"` and without (then packages go to /var/lang).
+RUN groupadd --system --gid 990 sbx_user1051 \
+    && useradd --system --uid 993 --gid 990 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin sbx_user1051 \
+    && mkdir -p /var/task /var/runtime /var/lang/bin /opt/extensions /opt/python \
+    && chown -R 993:990 /var/task /var/runtime /var/lang /opt \
+    && ln -s /usr/local/lib/rapid/bin/rapid /usr/local/bin/rapid \
+    && ln -s /usr/local/lib/rapid/bin/rapid /usr/local/bin/aws-lambda-rie
+COPY --from=build /usr/local/lib/rapid /usr/local/lib/rapid
+COPY image/lambda-entrypoint.sh /lambda-entrypoint.sh
+
+ENV LAMBDA_TASK_ROOT=/var/task \
+    LAMBDA_RUNTIME_DIR=/var/runtime \
+    PATH=/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin \
+    LD_LIBRARY_PATH=/var/lang/lib:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib \
+    PYTHONUSERBASE=/var/lang \
+    PIP_NO_CACHE_DIR=1 \
+    HOME=/tmp \
+    RAPID_HOST=0.0.0.0
+WORKDIR /var/task
+USER 993:990
+EXPOSE 8080
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
+    CMD ["/usr/local/lib/rapid/bin/python", "-I", "-m", "rapid.healthcheck"]
+ENTRYPOINT ["/lambda-entrypoint.sh"]
+
+FROM base AS provided
+
+FROM base AS python
+COPY --from=build --chown=993:990 /var/runtime /var/runtime

@@ -1,0 +1,62 @@
+"""The `rapid` command."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from types import FrameType
+
+from rapid import cli
+from rapid.settings import SettingError, load
+
+USAGE_ERROR = 2
+
+_LEVELS = {"trace": 5, "debug": 10, "info": 20, "warn": 30, "warning": 30, "error": 40, "fatal": 50, "panic": 50}
+
+
+def main() -> None:
+    """Run the command line; exits with 0 after a shutdown that was asked for, 2 on wrong usage."""
+    # As PID 1 of a container there is no default action: without a handler an early SIGTERM would be lost.
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        _main(os.path.basename(sys.argv[0]), sys.argv[1:])
+    except SettingError as error:
+        sys.stderr.write(f"rapid: {error}\n")
+        sys.exit(USAGE_ERROR)
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+def _main(program: str, words: list[str]) -> None:
+    arguments = cli.parse(words)
+    if arguments.print_and_exit is not None:
+        sys.stdout.write(arguments.print_and_exit)
+        return
+    command = cli.resolve(arguments.command)
+    settings = load(program, arguments.flags, os.environ, command.handler)
+    _log_to_stderr(settings.log_level)
+    from rapid import app
+
+    app.run(settings, command, os.environ)
+
+
+def _leave(_: int, __: FrameType | None) -> None:
+    sys.exit(0)
+
+
+def _log_to_stderr(level: str) -> None:
+    """rapid's own log, in the form of the emulator's: `02 Jan 2006 15:04:05,000 [LEVEL] (rapid) text`."""
+    formatter = logging.Formatter("%(asctime)s,%(msecs)03d [%(levelname)s] (rapid) %(message)s", "%d %b %Y %H:%M:%S")
+    formatter.converter = time.gmtime
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=_LEVELS[level], handlers=[handler])
+    logging.getLogger("uvicorn").setLevel(max(_LEVELS[level], logging.WARNING))
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""HTTP faces that the processes of an environment call."""

@@ -1,0 +1,89 @@
+"""What the HTTP faces share: reading a bounded body, sending a whole response."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+JSON_TYPE = (b"content-type", b"application/json")
+
+
+class ClientGone(Exception):
+    """The connection went away before the request was whole."""
+
+
+class BodyTooLarge(Exception):
+    """The body is over the limit; `size` is the bytes counted."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"{size} bytes")
+        self.size = size
+
+
+async def read_body(receive: Receive, limit: int, *, count_all: bool = False) -> bytes:
+    """The whole body; never more than `limit` bytes are kept.
+
+    Args:
+        receive: ASGI receive.
+        limit: bytes.
+        count_all: read on past the limit to tell the true size; else stop there.
+
+    Raises:
+        BodyTooLarge: over the limit.
+        ClientGone: the client left first.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        piece: bytes = message.get("body", b"")
+        size += len(piece)
+        more: bool = message.get("more_body", False)
+        if size > limit:
+            pieces.clear()
+            if not more or not count_all:
+                raise BodyTooLarge(size)
+        elif not more and not pieces:
+            return piece
+        else:
+            pieces.append(piece)
+        if not more:
+            return b"".join(pieces)
+
+
+async def before_disconnect(awaited: asyncio.Future[Any], receive: Receive) -> bool:
+    """Wait for `awaited`; False when the client of a request whose body is read leaves first."""
+    gone = asyncio.ensure_future(receive())
+    both: set[asyncio.Future[Any]] = {awaited, gone}
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+    return awaited.done()
+
+
+async def respond(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+    """Send a whole response with its Content-Length."""
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """A request header's value (the first, if it is repeated), as text; None without it.
+
+    The raw list is read on purpose: request trailers are added to that very list, and a copy would not have them.
+    """
+    value = next((value for key, value in scope["headers"] if key == name), None)
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+def json_line(document: dict[str, str]) -> bytes:
+    """Compact JSON and a newline, as the Runtime API writes it."""
+    return json.dumps(document, separators=(",", ":")).encode() + b"\n"

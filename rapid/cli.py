@@ -1,0 +1,164 @@
+"""The command line: `rapid [flags] [--] COMMAND [ARGS…]`, as AWS's emulator takes it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rapid import __version__
+from rapid.settings import SettingError
+
+FLAGS = ("--runtime-interface-emulator-address", "--runtime-api-address", "--log-level")
+
+USAGE = """\
+usage: rapid [flags] [--] COMMAND [ARGS...]
+
+Serves one Lambda function: runs COMMAND as its runtime and answers the Lambda Invoke API.
+
+COMMAND is an executable that speaks the Lambda Runtime API (python -m awslambdaric app.handler, a Go binary, a
+bootstrap script ...) or a handler (app.handler), which runs on rapid's own Python runtime. With no COMMAND, the first
+of /var/runtime/bootstrap, /var/task/bootstrap, /opt/bootstrap that exists.
+
+flags (before or after COMMAND; each also an environment variable):
+  --runtime-interface-emulator-address HOST:PORT   where to answer invocations
+                                                   [RAPID_RUNTIME_INTERFACE_EMULATOR_ADDRESS; else RAPID_HOST
+                                                   (127.0.0.1) and PORT (8080)]
+  --runtime-api-address HOST:PORT                  where the runtime calls, loopback only
+                                                   [RAPID_RUNTIME_API_ADDRESS; 127.0.0.1:9001]
+  --log-level LEVEL                                trace, debug, info, warn, error, fatal or panic
+                                                   [RAPID_LOG_LEVEL, LOG_LEVEL; info]
+  --version                                        print the version
+  --help                                           print this text
+
+environment: AWS_LAMBDA_FUNCTION_TIMEOUT (seconds; 3), AWS_LAMBDA_FUNCTION_NAME (test_function),
+AWS_LAMBDA_FUNCTION_VERSION ($LATEST), AWS_LAMBDA_FUNCTION_MEMORY_SIZE (MB; 3008), AWS_REGION (us-east-1),
+AWS_ACCOUNT_ID, _HANDLER
+"""
+
+BOOTSTRAPS = ("/var/runtime/bootstrap", "/var/task/bootstrap", "/opt/bootstrap")
+"""Where a runtime is looked for when no command is given, in this order (AWS: "Custom runtimes")."""
+
+_HANDLER = re.compile(r"[^\s\0]*[^\s\0./]\.[^\W\d]\w*")
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """A parsed command line; `print_and_exit` is what --help or --version asks for."""
+
+    flags: Mapping[str, str] = field(default_factory=dict)
+    command: Sequence[str] = ()
+    print_and_exit: str | None = None
+
+
+def parse(arguments: Sequence[str]) -> Arguments:
+    """Flags may stand before or after the command; after `--` all words are the command's.
+
+    Words behind the command that are not rapid's flags belong to the command, known to rapid or not.
+
+    Raises:
+        SettingError: an unknown flag before the command, a flag without a value, or one given twice.
+    """
+    flags: dict[str, str] = {}
+    command: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if word == "--":
+            command.extend(words)
+        elif name in FLAGS:
+            if name in flags:
+                raise SettingError(f"{name} is given twice")
+            flags[name] = value if equals else next(words, "")
+            if not flags[name]:
+                raise SettingError(f"{name} needs a value")
+        elif command:
+            command.append(word)
+        elif word in ("--help", "-h"):
+            return Arguments(print_and_exit=USAGE)
+        elif word == "--version":
+            return Arguments(print_and_exit=f"rapid {__version__}\n")
+        elif word.startswith("-"):
+            raise SettingError(f"unknown flag {word}: expected one of {', '.join(FLAGS)}, --version, --help")
+        else:
+            command.append(word)
+    return Arguments(flags, tuple(command))
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeCommand:
+    """How the runtime is started.
+
+    Attributes:
+        words: the command, its first word an absolute path or looked up on PATH.
+        cwd: its working directory.
+        handler: `_HANDLER` for it, if the command tells one.
+        environ: variables that this way of starting adds.
+    """
+
+    words: Sequence[str]
+    cwd: str
+    handler: str | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+def resolve(command: Sequence[str]) -> RuntimeCommand:
+    """What to run for COMMAND.
+
+    Raises:
+        SettingError: it is neither an executable nor a handler, or there is no command and no bootstrap.
+    """
+    here = os.getcwd()
+    if not command:
+        found = next((path for path in BOOTSTRAPS if Path(path).is_file()), None)
+        if found is None:
+            raise SettingError(f"no command is given and none of {', '.join(BOOTSTRAPS)} exists")
+        task_root = "/var/task"
+        return RuntimeCommand((_executable(found),), task_root if Path(task_root).is_dir() else here)
+    word = command[0]
+    if shutil.which(word):
+        # AWS's emulator takes the last argument for the handler.
+        return RuntimeCommand(tuple(command), here, command[-1] if len(command) > 1 else None)
+    if Path(word).is_file():
+        _executable(word)
+    if len(command) == 1 and _HANDLER.fullmatch(word):
+        return _handler(word, here)
+    raise SettingError(f"{word!r} is not an executable on PATH, nor does it read like a handler (module.function)")
+
+
+def _executable(path: str) -> str:
+    if not os.access(path, os.X_OK):
+        raise SettingError(f"{path} is not executable: chmod +x {path}")
+    return path
+
+
+def _handler(handler: str, here: str) -> RuntimeCommand:
+    """The image's own bootstrap where there is one, else ours on the present interpreter."""
+    if Path(BOOTSTRAPS[0]).is_file():
+        return RuntimeCommand((_executable(BOOTSTRAPS[0]), handler), here, handler)
+    module = handler.rsplit(".", 1)[0].replace("/", ".")
+    task_root = os.environ.get("LAMBDA_TASK_ROOT") or here
+    if not _importable(module, task_root):
+        raise SettingError(f"no file {module.replace('.', '/')}.py in {task_root} for the handler {handler!r}")
+    ours = {"RAPID_PYTHON": sys.executable, "LAMBDA_TASK_ROOT": task_root}
+    return RuntimeCommand(("/bin/sh", str(own_bootstrap()), handler), here, handler, ours)
+
+
+def _importable(module: str, root: str) -> bool:
+    """Whether the module is a file or folder below `root`, or comes with an installed package."""
+    path = Path(root, *module.split("."))
+    if path.is_dir() or path.with_name(f"{path.name}.py").is_file():
+        return True
+    return importlib.util.find_spec(module.partition(".")[0]) is not None
+
+
+def own_bootstrap() -> Path:
+    """The `bootstrap` that starts our runtime: inside the wheel, or at the top of a checkout."""
+    package = Path(__file__).parent
+    shipped = package / "_bootstrap" / "bootstrap"
+    return shipped if shipped.is_file() else package.parent / "bootstrap"

@@ -1,0 +1,44 @@
+"""Phases: where an environment stands as a whole.
+
+Nobody sets a phase. It follows from where every party (the runtime, and each extension) stands, by one joint rule:
+the environment is in the earliest phase that any of its parties still stands in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+
+from rapid.core.machine import RuntimeState
+
+
+class Phase(Enum):
+    """Phases of the lifecycle (AWS: "Lambda execution environment"), and the rests between them."""
+
+    ABSENT = "absent"  # no process; the next invocation starts one
+    INIT = "init"
+    INVOKE = "invoke"
+    IDLE = "idle"  # everyone has asked for the next event
+    RESET = "reset"  # ending, to be started again
+    SHUTDOWN = "shutdown"  # ending for good
+
+
+RUNTIME_PHASE: Mapping[RuntimeState, Phase] = {
+    RuntimeState.STARTED: Phase.INIT,
+    RuntimeState.INIT_ERROR: Phase.INIT,
+    RuntimeState.RUNNING: Phase.INVOKE,
+    RuntimeState.RESPONSE: Phase.INVOKE,
+    RuntimeState.ERROR: Phase.INVOKE,
+    RuntimeState.RESPONSE_SENT: Phase.INVOKE,
+    RuntimeState.READY: Phase.IDLE,
+}
+"""The phase that a runtime in a given state holds the environment in."""
+
+JOINT_ORDER = (Phase.INIT, Phase.INVOKE, Phase.IDLE)
+"""Earliest first: one party in init keeps all in init; one still invoking keeps all from being idle."""
+
+
+def joint_phase(parties: Iterable[Phase]) -> Phase:
+    """The phase of an environment whose parties stand in `parties`; `ABSENT` when there are none."""
+    standing = set(parties)
+    return next((phase for phase in JOINT_ORDER if phase in standing), Phase.ABSENT)

@@ -1,0 +1,1 @@
+"""The imperative shell: processes, timers, parked requests and the scheduler of environments."""

@@ -1,0 +1,45 @@
+"""The seam between front ends and environments: whoever wants the function run calls an `Invoker`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from rapid.core.invocation import Invocation, Outcome
+
+
+class Throttled(Exception):
+    """Too many invocations wait already."""
+
+
+class Pending:
+    """An accepted invocation.
+
+    Attributes:
+        invocation: what is to run.
+        answer: the outcome for the caller; cancelling it before the invocation has started takes it out of the queue,
+            cancelling it later changes nothing for the function. Raises `Unavailable` when rapid goes down first.
+        log_tail: the end of the invocation's log, once it is over; None unless it was asked for.
+        started: whether an environment has taken it.
+    """
+
+    __slots__ = ("answer", "invocation", "log_tail", "started")
+
+    def __init__(self, invocation: Invocation, want_log: bool) -> None:
+        loop = asyncio.get_running_loop()
+        self.invocation = invocation
+        self.answer: asyncio.Future[Outcome] = loop.create_future()
+        self.log_tail: asyncio.Future[bytes] | None = loop.create_future() if want_log else None
+        self.started = False
+
+
+class Invoker(Protocol):
+    """Runs the function."""
+
+    def submit(self, invocation: Invocation, *, want_log: bool = False) -> Pending:
+        """Accept an invocation.
+
+        Raises:
+            Throttled: too many wait already.
+            Unavailable: rapid is going down.
+        """

@@ -1,0 +1,66 @@
+"""The one place that waits for processes.
+
+As PID 1 of a container rapid inherits every orphan; a single `waitpid(-1)` loop, run when SIGCHLD arrives, serves both
+them and the runtimes: a status is handed to whoever watches that process, and an orphan's is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a process left.
+
+    Attributes:
+        status: exit code, or minus the number of the signal that ended it.
+        peak_kib: the most memory that it ever had resident, KiB.
+    """
+
+    status: int
+    peak_kib: int
+
+
+class Reaper:
+    """Collects the exits of all child processes of this process."""
+
+    def __init__(self) -> None:
+        self._watched: dict[int, Callable[[Exit], None]] = {}
+
+    def install(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Collect on every SIGCHLD that arrives while `loop` runs.
+
+        Not with `loop.add_signal_handler`: uvloop keeps SIGCHLD for processes of its own, of which there are none.
+        """
+
+        def record(_: int, __: FrameType | None) -> None:
+            loop.call_soon_threadsafe(self.collect)
+
+        signal.signal(signal.SIGCHLD, record)
+
+    def remove(self) -> None:
+        """Stop collecting."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+    def watch(self, pid: int, on_exit: Callable[[Exit], None]) -> None:
+        """Call `on_exit` once when process `pid` has left; to be called before the loop runs again after its start."""
+        self._watched[pid] = on_exit
+
+    def collect(self) -> None:
+        """Take in every child that has left by now."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            on_exit = self._watched.pop(pid, None)
+            if on_exit:
+                on_exit(Exit(os.waitstatus_to_exitcode(status), usage.ru_maxrss))

@@ -1,0 +1,77 @@
+"""The scheduler: hands invocations to the environment, one at a time, in the order they came."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+
+from rapid.core.errors import Unavailable
+from rapid.core.invocation import Invocation
+from rapid.core.phase import Phase
+from rapid.environments.environment import Environment
+from rapid.environments.invoker import Pending, Throttled
+
+MAX_WAITING = 1000
+"""Invocations that may wait for the environment before further ones are throttled."""
+
+
+class Scheduler:
+    """An `Invoker` over one environment.
+
+    An invocation whose caller leaves while it waits is never started; one that runs goes on to its end.
+    """
+
+    def __init__(self) -> None:
+        self._environment: Environment | None = None
+        self._waiting: deque[Pending] = deque()
+        self._closing = False
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    def attach(self, environment: Environment) -> None:
+        """Serve with `environment`, whose `on_phase` must be `phase_changed`."""
+        self._environment = environment
+
+    def submit(self, invocation: Invocation, *, want_log: bool = False) -> Pending:
+        """Accept an invocation; see `Invoker.submit`."""
+        if self._closing:
+            raise Unavailable("the execution environment is shutting down")
+        if len(self._waiting) >= MAX_WAITING:
+            self._waiting = deque(pending for pending in self._waiting if not pending.answer.done())
+            if len(self._waiting) >= MAX_WAITING:
+                raise Throttled
+        pending = Pending(invocation, want_log)
+        self._waiting.append(pending)
+        self._quiet.clear()
+        self._dispatch()
+        return pending
+
+    def phase_changed(self, _: Phase) -> None:
+        """The environment's phase changed."""
+        self._dispatch()
+
+    async def drain(self, seconds: float) -> None:
+        """Accept nothing more, and wait at most `seconds` for what was accepted."""
+        self._closing = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._quiet.wait(), seconds)
+
+    def give_up(self) -> None:
+        """Tell the callers whose invocation has not begun that it will not."""
+        self._closing = True
+        while self._waiting:
+            pending = self._waiting.popleft()
+            if not pending.answer.done():
+                pending.answer.set_exception(Unavailable("the execution environment is shutting down"))
+
+    def _dispatch(self) -> None:
+        environment = self._environment
+        if environment is None:
+            return
+        while self._waiting and environment.phase in (Phase.IDLE, Phase.ABSENT):
+            pending = self._waiting.popleft()
+            if not pending.answer.done():
+                environment.invoke(pending)
+        if not self._waiting and not environment.busy:
+            self._quiet.set()

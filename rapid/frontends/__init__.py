@@ -1,0 +1,1 @@
+"""HTTP faces that callers use: each translates its own wire format to invocations and back."""

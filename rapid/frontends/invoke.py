@@ -1,0 +1,202 @@
+"""The Lambda Invoke API: `POST /2015-03-31/functions/{FunctionName}/invocations`.
+
+Source: AWS API reference, "Invoke", and its service model. The emulator's callers send no Content-Type or curl's own,
+so none is asked for.
+"""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Mapping
+from http import HTTPStatus
+from urllib.parse import parse_qs
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from rapid.asgi import JSON_TYPE, BodyTooLarge, ClientGone, before_disconnect, read_body, respond
+from rapid.core.errors import Unavailable
+from rapid.core.invocation import Invocation, Outcome
+from rapid.core.names import Function, InvalidName, UnknownFunction, constraint
+from rapid.environments.invoker import Invoker, Pending, Throttled
+from rapid.frontends import context, payload
+from rapid.frontends.errors import MAX_REQUEST_BYTES, ServiceError, bad_json, throttled, too_large
+
+PREFIX = "/2015-03-31/functions/"
+SUFFIX = "/invocations"
+INVOCATION_TYPES = ("RequestResponse", "Event", "DryRun")
+LOG_TYPES = ("None", "Tail")
+
+
+class InvokeFrontEnd:
+    """The ASGI application of the invoke listener.
+
+    Args:
+        invoker: runs the function.
+        function: the function that is served.
+    """
+
+    def __init__(self, invoker: Invoker, function: Function) -> None:
+        self._invoker = invoker
+        self._function = function
+        self._version = (b"x-amz-executed-version", function.version.encode())
+        self._router = _router(self)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request: an invocation at once, anything else through the router."""
+        path: str = scope.get("path", "")
+        if scope.get("method") == "POST" and path.startswith(PREFIX) and path.endswith(SUFFIX):
+            await self.invoke(scope, receive, send)
+        else:
+            await self._router(scope, receive, send)
+
+    async def invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One invocation, from request to answer."""
+        request_id = str(uuid.uuid4())
+        headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        trace_id = context.trace_id(headers)
+        always = [
+            JSON_TYPE,
+            (b"x-amzn-requestid", request_id.encode()),
+            (b"x-amzn-trace-id", trace_id.encode("latin-1")),
+        ]
+        try:
+            invocation = await self._invocation(scope, headers, receive, request_id, trace_id)
+            pending = self._submit(invocation, want_log=_log_wanted(headers))
+            outcome = await _answer(pending, receive)
+        except ClientGone:
+            return
+        except ServiceError as error:
+            extra = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+            await respond(send, error.status, [*always, *extra], error.body)
+            return
+        always.append(self._version)
+        if outcome.error_type is not None:
+            always.append((b"x-amz-function-error", b"Unhandled"))
+        if pending.log_tail is not None:
+            always.append((b"x-amz-log-result", base64.b64encode(await pending.log_tail)))
+        await respond(send, 200, always, outcome.payload)
+
+    async def _invocation(
+        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, request_id: str, trace_id: str
+    ) -> Invocation:
+        """The request as an invocation; the parameters are checked before the body is read."""
+        arn = self._resolve(scope)
+        _check_type(headers)
+        _log_wanted(headers)
+        client_context = context.client_context(headers)
+        tenant_id = context.tenant_id(headers)
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > MAX_REQUEST_BYTES:
+            raise too_large()
+        try:
+            event = payload.event(await read_body(receive, MAX_REQUEST_BYTES))
+        except BodyTooLarge:
+            raise too_large() from None
+        except payload.InvalidPayload as error:
+            raise bad_json(str(error)) from None
+        return Invocation(
+            request_id, event, arn, trace_id, client_context, context.cognito_identity(headers), tenant_id
+        )
+
+    def _resolve(self, scope: Scope) -> str:
+        written = scope["path"][len(PREFIX) : -len(SUFFIX)]
+        qualifier = None
+        if scope["query_string"]:
+            values = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+            qualifier = values.get("Qualifier", [None])[-1]
+        try:
+            return self._function.resolve(written, qualifier)
+        except InvalidName as error:
+            raise ServiceError("InvalidParameterValueException", str(error)) from None
+        except UnknownFunction as error:
+            raise ServiceError("ResourceNotFoundException", str(error)) from None
+
+    def _submit(self, invocation: Invocation, *, want_log: bool) -> Pending:
+        try:
+            return self._invoker.submit(invocation, want_log=want_log)
+        except Throttled:
+            raise throttled() from None
+        except Unavailable as error:
+            raise ServiceError("ServiceException", str(error)) from None
+
+
+async def _answer(pending: Pending, receive: Receive) -> Outcome:
+    """Wait for the outcome; a caller that leaves while its invocation waits for its turn takes it out of the queue."""
+    if not pending.started and not await before_disconnect(pending.answer, receive):
+        pending.answer.cancel()
+        raise ClientGone
+    try:
+        return await pending.answer
+    except Unavailable as error:
+        raise ServiceError("ServiceException", str(error)) from None
+
+
+def _check_type(headers: Mapping[bytes, bytes]) -> None:
+    kind = headers.get(b"x-amz-invocation-type", b"RequestResponse").decode("latin-1")
+    if kind not in INVOCATION_TYPES:
+        raise _not_in(kind, "invocationType", INVOCATION_TYPES)
+    if kind != "RequestResponse":
+        raise ServiceError(
+            "NotImplementedException",
+            f"InvocationType {kind} is not offered by this endpoint: only RequestResponse is",
+        )
+
+
+def _log_wanted(headers: Mapping[bytes, bytes]) -> bool:
+    kind = headers.get(b"x-amz-log-type", b"None").decode("latin-1")
+    if kind not in LOG_TYPES:
+        raise _not_in(kind, "logType", LOG_TYPES)
+    return kind == "Tail"
+
+
+def _not_in(value: str, member: str, allowed: tuple[str, ...]) -> ServiceError:
+    rule = f"satisfy enum value set: [{', '.join(allowed)}]"
+    return ServiceError("InvalidParameterValueException", constraint(value, member, rule))
+
+
+class _Face:
+    """A method as an ASGI application: Starlette would take the bare method for a request handler."""
+
+    def __init__(self, serve: ASGIApp) -> None:
+        self._serve = serve
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._serve(scope, receive, send)
+
+
+def _router(front_end: InvokeFrontEnd) -> ASGIApp:
+    return Starlette(
+        routes=[
+            Route(PREFIX + "{name}" + SUFFIX, _Face(front_end.invoke), methods=["POST"]),
+            Route("/healthz", JSONResponse({"status": "ok"}), methods=["GET"]),
+        ],
+        exception_handlers={
+            HTTPStatus.NOT_FOUND: _unknown,
+            HTTPStatus.METHOD_NOT_ALLOWED: _wrong_method,
+            HTTPStatus.INTERNAL_SERVER_ERROR: _failed,
+        },
+    )
+
+
+async def _unknown(request: Request, _: Exception) -> Response:
+    return _render(ServiceError("UnknownOperationException", f"no operation at {request.url.path}"))
+
+
+async def _wrong_method(request: Request, error: Exception) -> Response:
+    allowed = error.headers if isinstance(error, HTTPException) and error.headers else {}
+    return _render(ServiceError("MethodNotAllowedException", f"{request.method} is not allowed here", headers=allowed))
+
+
+async def _failed(_: Request, __: Exception) -> Response:
+    return _render(ServiceError("ServiceException", "Internal error"))
+
+
+def _render(error: ServiceError) -> Response:
+    head = {"x-amzn-RequestId": str(uuid.uuid4()), **error.headers}
+    return Response(error.body, error.status, headers=head, media_type="application/json")

@@ -1,0 +1,40 @@
+"""`python -m rapid.healthcheck`: does the server of this container answer? Exits with 0 or 1."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import sys
+from collections.abc import Mapping
+
+from rapid.settings import Address, load
+
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+TIMEOUT = 2.0
+
+
+def check(address: Address) -> str | None:
+    """Why the server does not answer; None when it does."""
+    connection = http.client.HTTPConnection(ANYWHERE.get(address.host, address.host), address.port, timeout=TIMEOUT)
+    try:
+        connection.request("GET", "/healthz")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return f"{address}: {error}"
+    finally:
+        connection.close()
+    return None if status == 200 else f"{address}: HTTP status {status}"
+
+
+def main(environ: Mapping[str, str]) -> int:
+    """The exit code. Behind another Runtime API there is no server here, and nothing to find fault with."""
+    if environ.get("AWS_LAMBDA_RUNTIME_API"):
+        return 0
+    problem = check(load("rapid", {}, environ).invoke_address)
+    if problem:
+        sys.stderr.write(f"unhealthy: {problem}\n")
+    return 1 if problem else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(os.environ))

@@ -1,0 +1,189 @@
+"""Settings: what the command line and the environment ask for, read once and checked."""
+
+from __future__ import annotations
+
+import math
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rapid.core.names import Function
+
+RIE_NAME = "aws-lambda-rie"
+"""The name of AWS's emulator: called so, rapid keeps the emulator's default timeout."""
+
+DEFAULT_TIMEOUT = 3.0
+RIE_TIMEOUT = 300.0
+LOG_LEVELS = ("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic")
+
+
+class SettingError(Exception):
+    """A setting that cannot be used; the text names it, its value and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A TCP address to listen on; `asked_by` names the setting that gave it."""
+
+    host: str
+    port: int
+    asked_by: str
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be chosen.
+
+    Attributes:
+        invoke_address: where callers invoke.
+        runtime_address: where the runtime calls, always loopback.
+        log_level: one of `LOG_LEVELS`.
+        function: name, version and ARN parts.
+        timeout: seconds that an invocation may take.
+        memory_mb: the function's memory size as told to the function and in REPORT lines, MB.
+        handler: `_HANDLER`, where known.
+        log_group: CloudWatch group name told to the function.
+        log_stream: CloudWatch stream name told to the function.
+    """
+
+    invoke_address: Address
+    runtime_address: Address
+    log_level: str
+    function: Function
+    timeout: float
+    memory_mb: int
+    handler: str
+    log_group: str
+    log_stream: str
+
+
+class Reader:
+    """Reads settings from flags first, then environment variables; an empty value is as good as none."""
+
+    def __init__(self, flags: Mapping[str, str], environ: Mapping[str, str]) -> None:
+        self._flags = flags
+        self._environ = environ
+
+    def find(self, flag: str | None, *names: str) -> tuple[str, str] | None:
+        """The first that is given, as (name of the setting, value)."""
+        if flag and flag in self._flags:
+            return flag, self._flags[flag]
+        return next(((name, self._environ[name]) for name in names if self._environ.get(name)), None)
+
+    def text(self, default: str, *names: str) -> str:
+        """The first environment variable of `names` that is given."""
+        found = self.find(None, *names)
+        return found[1] if found else default
+
+
+def load(program: str, flags: Mapping[str, str], environ: Mapping[str, str], handler: str | None = None) -> Settings:
+    """Settings from the command line and the environment.
+
+    Args:
+        program: the name that rapid was called by.
+        flags: flag → value, as written on the command line.
+        environ: the process' environment.
+        handler: the handler that the command line names; `_HANDLER` otherwise.
+
+    Raises:
+        SettingError: a value cannot be used.
+    """
+    read = Reader(flags, environ)
+    name = read.text("test_function", "AWS_LAMBDA_FUNCTION_NAME")
+    version = read.text("$LATEST", "AWS_LAMBDA_FUNCTION_VERSION")
+    account = read.text("012345678912", "AWS_ACCOUNT_ID")
+    if not re.fullmatch(r"\d{12}", account):
+        raise SettingError(f"AWS_ACCOUNT_ID is {account!r}: expected 12 digits")
+    if not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", name):
+        raise SettingError(
+            f"AWS_LAMBDA_FUNCTION_NAME is {name!r}: expected 1 to 64 letters, digits, hyphens or underscores"
+        )
+    region = read.text("us-east-1", "AWS_REGION", "AWS_DEFAULT_REGION")
+    today = datetime.now(UTC).strftime("%Y/%m/%d")
+    return Settings(
+        invoke_address=_invoke_address(read),
+        runtime_address=_runtime_address(read),
+        log_level=_log_level(read),
+        function=Function(
+            name,
+            "AWS_LAMBDA_FUNCTION_NAME" in environ and bool(environ["AWS_LAMBDA_FUNCTION_NAME"]),
+            version,
+            region,
+            account,
+        ),
+        timeout=_timeout(read, program == RIE_NAME or "--runtime-interface-emulator-address" in flags),
+        memory_mb=_whole(read, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 3008),
+        handler=handler or read.text("", "AWS_LAMBDA_FUNCTION_HANDLER", "_HANDLER"),
+        log_group=read.text(f"/aws/lambda/{name}", "AWS_LAMBDA_LOG_GROUP_NAME"),
+        log_stream=read.text(f"{today}/[{version}]{uuid.uuid4().hex}", "AWS_LAMBDA_LOG_STREAM_NAME"),
+    )
+
+
+def _invoke_address(read: Reader) -> Address:
+    found = read.find("--runtime-interface-emulator-address", "RAPID_RUNTIME_INTERFACE_EMULATOR_ADDRESS")
+    if found:
+        return parse_address(*found)
+    host = read.text("127.0.0.1", "RAPID_HOST")
+    port = read.find(None, "PORT")
+    if port:
+        return Address(host, _port(port[0], port[1], port[1]), "PORT")
+    return Address(host, 8080, "--runtime-interface-emulator-address")
+
+
+def _runtime_address(read: Reader) -> Address:
+    found = read.find("--runtime-api-address", "RAPID_RUNTIME_API_ADDRESS")
+    return parse_address(*found) if found else Address("127.0.0.1", 9001, "--runtime-api-address")
+
+
+def _log_level(read: Reader) -> str:
+    name, value = read.find("--log-level", "RAPID_LOG_LEVEL", "LOG_LEVEL") or ("--log-level", "info")
+    if value.lower() not in LOG_LEVELS:
+        raise SettingError(f"{name} is {value!r}: expected one of {', '.join(LOG_LEVELS)}")
+    return value.lower()
+
+
+def _timeout(read: Reader, as_emulator: bool) -> float:
+    found = read.find(None, "AWS_LAMBDA_FUNCTION_TIMEOUT")
+    if not found:
+        return RIE_TIMEOUT if as_emulator else DEFAULT_TIMEOUT
+    try:
+        seconds = float(found[1])
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= 86_400:
+        raise SettingError(
+            f"AWS_LAMBDA_FUNCTION_TIMEOUT is {found[1]!r}: expected seconds, more than 0 and at most 86400"
+        )
+    return seconds
+
+
+def _whole(read: Reader, name: str, default: int) -> int:
+    found = read.find(None, name)
+    if not found:
+        return default
+    if not re.fullmatch(r"[1-9]\d{0,8}", found[1]):
+        raise SettingError(f"{name} is {found[1]!r}: expected a whole number of MB")
+    return int(found[1])
+
+
+def parse_address(name: str, value: str) -> Address:
+    """`host:port`, `[v6]:port` or `:port` (every interface).
+
+    Raises:
+        SettingError: it is none of these.
+    """
+    match = re.fullmatch(r"(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]\s/]*)):(?P<port>.*)", value)
+    if match is None:
+        raise SettingError(f"{name} is {value!r}: expected host:port, for example 127.0.0.1:8080")
+    return Address(match["v6"] or match["host"] or "0.0.0.0", _port(name, value, match["port"]), name)
+
+
+def _port(name: str, value: str, text: str) -> int:
+    if not re.fullmatch(r"\d{1,5}", text) or int(text) > 65535:
+        raise SettingError(f"{name} is {value!r}: expected a port between 0 and 65535")
+    return int(text)

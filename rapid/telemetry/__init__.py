@@ -1,0 +1,1 @@
+"""Platform records and the log lines they become."""

@@ -1,0 +1,87 @@
+"""The console: one stream of the function's own lines and the platform's, written so that it never blocks the server.
+
+A pipe that says it is writable takes `PIPE_BUF` bytes without blocking, so no more is written at a time; what does not
+fit waits here, and a function that writes more than that is held up until the reader follows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+from collections.abc import Callable
+
+HIGH_WATER = 1024 * 1024
+"""Bytes that may wait before functions are held up."""
+
+
+class Console:
+    """Writes to a file descriptor, which stays in the mode it is in (it may be shared with other programs)."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLOUT)
+        self._waiting = bytearray()
+        self._watching = False
+        self._drained: list[Callable[[], None]] = []
+        self._at_line_start = True
+        self._closed = False
+
+    def output(self, data: bytes) -> bool:
+        """Write what the function wrote, as it is; False when more would pile up."""
+        self._write(data)
+        return len(self._waiting) < HIGH_WATER
+
+    def platform(self, lines: str) -> None:
+        """Write whole lines of the platform's; a function's unfinished line is ended first."""
+        self._write(lines.encode() if self._at_line_start else b"\n" + lines.encode())
+
+    def on_drained(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once when all that waits has been written."""
+        self._drained.append(callback)
+
+    def flush(self) -> None:
+        """Write all that waits, blocking if it must: the last thing before the process leaves."""
+        try:
+            while self._waiting and not self._closed:
+                self._consume(os.write(self._fd, self._waiting[: select.PIPE_BUF]))
+        except OSError:
+            self._give_up()
+
+    def _write(self, data: bytes) -> None:
+        if self._closed or not data:
+            return
+        self._at_line_start = data.endswith(b"\n")
+        self._waiting += data
+        if not self._watching:
+            self._work()
+
+    def _work(self) -> None:
+        """Write while the descriptor takes it; then wait for the loop to call again."""
+        try:
+            while self._waiting and self._poll.poll(0):
+                self._consume(os.write(self._fd, self._waiting[: select.PIPE_BUF]))
+        except OSError:  # nobody reads any more: the function goes on, its lines have nowhere to go
+            self._give_up()
+        if bool(self._waiting) != self._watching:
+            self._watch(bool(self._waiting))
+        if not self._waiting and self._drained:
+            drained, self._drained = self._drained, []
+            for callback in drained:
+                callback()
+
+    def _watch(self, on: bool) -> None:
+        self._watching = on
+        loop = asyncio.get_running_loop()
+        if on:
+            loop.add_writer(self._fd, self._work)
+        else:
+            loop.remove_writer(self._fd)
+
+    def _consume(self, count: int) -> None:
+        del self._waiting[:count]
+
+    def _give_up(self) -> None:
+        self._closed = True
+        self._waiting.clear()

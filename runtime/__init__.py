@@ -1,0 +1,12 @@
+"""The Python runtime interface client: loads the user's handler, then next, call, respond, for ever.
+
+This folder is a program, started by the `bootstrap` beside it; nobody imports it under this name. Arrows point down:
+
+    __main__                the narrowed import path, the private package name
+    start                   composition: reads the environment, puts the parts together
+    loop                    next, call, respond
+    client, connection      the Runtime API; HTTP/1.1 on one keep-alive connection
+    handler, marshal, context, report, logs, log_handler, formats, errors, paths
+
+Only the standard library is imported, and what costs milliseconds (`logging`, `traceback`, `json`) only when needed.
+"""

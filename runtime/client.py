@@ -1,0 +1,169 @@
+"""The Runtime API, from the runtime's side. https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html"""
+
+from __future__ import annotations
+
+import sys
+
+from .connection import BrokenReplyError, Connection, DisconnectedError, Reply
+from .errors import RuntimeAPIError
+
+_PREFIX = "/2018-06-01/runtime"
+_MAX_CAUSE = 1024 * 1024
+"""Bytes; AWS drops a `Lambda-Runtime-Function-XRay-Error-Cause` of this length or more."""
+
+
+class Invocation:
+    """One event and what came with it. Headers that were absent or empty are None.
+
+    `deadline_ms` is in milliseconds of the epoch, 0 if it was not given.
+    """
+
+    __slots__ = (
+        "body",
+        "client_context",
+        "cognito_identity",
+        "content_type",
+        "deadline_ms",
+        "function_arn",
+        "invocation_id",
+        "request_id",
+        "tenant_id",
+        "trace_id",
+    )
+
+    def __init__(self, request_id: str, headers: dict[str, str], body: bytes | bytearray) -> None:
+        get = headers.get
+        deadline = get("lambda-runtime-deadline-ms", "")
+        self.request_id = request_id
+        self.body = body
+        self.content_type = get("content-type")
+        self.deadline_ms = int(deadline) if deadline.isascii() and deadline.isdigit() else 0
+        self.function_arn = get("lambda-runtime-invoked-function-arn") or None
+        self.trace_id = get("lambda-runtime-trace-id") or None
+        self.client_context = get("lambda-runtime-client-context") or None
+        self.cognito_identity = get("lambda-runtime-cognito-identity") or None
+        self.tenant_id = get("lambda-runtime-aws-tenant-id") or None
+        self.invocation_id = get("lambda-runtime-invocation-id") or None
+
+
+class RuntimeClient:
+    """Speaks to the Runtime API at `address` (`host:port`).
+
+    `pipelined`: keep the answer to an invocation back until the next one is asked for, and send both in one segment. It
+    saves a system call, a wake-up and a wait here and as much on the other side; the answers still come one by one.
+    """
+
+    def __init__(self, address: str, *, pipelined: bool) -> None:
+        self._connection = Connection(address)
+        self._address = address
+        self._pipelined = pipelined
+        self._kept: tuple[str, bytes, bytes] | None = None
+        version = ".".join(map(str, sys.version_info[:3]))
+        self._common = f" HTTP/1.1\r\nHost: {address}\r\nUser-Agent: lambda-rapid-python/{version}\r\n"
+        self._next = f"GET {_PREFIX}/invocation/next{self._common}\r\n".encode()
+
+    def next(self) -> Invocation:
+        """Wait for the next invocation; raises `RuntimeAPIError` when there will be none."""
+        kept, self._kept = self._kept, None
+        reply = self._exchange(self._next) if kept is None else self._exchange_both(kept)
+        if reply.status != 200:
+            raise RuntimeAPIError(f"the Runtime API answered {reply.status} to the request for the next invocation")
+        request_id = reply.headers.get("lambda-runtime-aws-request-id")
+        if not request_id:
+            raise RuntimeAPIError("the Runtime API gave an invocation without Lambda-Runtime-Aws-Request-Id")
+        return Invocation(request_id, reply.headers, reply.body)
+
+    def respond(self, invocation: Invocation, body: bytes, content_type: str) -> None:
+        """Answer an invocation with its result."""
+        self._answer(invocation, "response", f"Content-Type: {content_type}\r\n", body)
+
+    def fail(self, invocation: Invocation, body: bytes, error_type: str, cause: str) -> None:
+        """Answer an invocation with an error: its JSON, its type, and its JSON for X-Ray (ASCII)."""
+        headers = "Content-Type: application/json\r\n" + _error_type_header(error_type)
+        if cause and len(cause) < _MAX_CAUSE:
+            headers += f"Lambda-Runtime-Function-XRay-Error-Cause: {cause}\r\n"
+        self._answer(invocation, "error", headers, body)
+
+    def fail_init(self, body: bytes, error_type: str) -> None:
+        """Report that the runtime cannot serve invocations; raises `RuntimeAPIError` when that cannot be told."""
+        path = f"{_PREFIX}/init/error"
+        head = self._head(path, "Content-Type: application/json\r\n" + _error_type_header(error_type), body)
+        self._check(path, self._exchange(head, body))
+
+    def _answer(self, invocation: Invocation, kind: str, headers: str, body: bytes) -> None:
+        path = f"{_PREFIX}/invocation/{invocation.request_id}/{kind}"
+        if invocation.invocation_id is not None:
+            headers += f"Lambda-Runtime-Invocation-Id: {invocation.invocation_id}\r\n"
+        head = self._head(path, headers, body)
+        if self._pipelined:
+            self._kept = path, head, body
+        else:
+            self._post(path, head, body)
+
+    def _post(self, path: str, *request: bytes) -> None:
+        """Send an answer. That it was not taken is the end of the invocation, not of the loop."""
+        try:
+            self._check(path, self._exchange(*request))
+        except RuntimeAPIError as error:
+            _complain(f"POST {path}: {error}")
+
+    def _head(self, path: str, headers: str, body: bytes) -> bytes:
+        return f"POST {path}{self._common}{headers}Content-Length: {len(body)}\r\n\r\n".encode()
+
+    def _check(self, path: str, reply: Reply) -> None:
+        # 413 is the server's own finding about the function's result: it has told the caller and the log already.
+        if not 200 <= reply.status < 300 and reply.status != 413:
+            text = bytes(reply.body[:1000]).decode("utf-8", "replace").strip()
+            _complain(f"the Runtime API answered {reply.status} to POST {path}: {text}")
+
+    def _exchange(self, *request: bytes) -> Reply:
+        """Send one request and read its reply, once more on a new connection if the old one had been closed."""
+        connection = self._connection
+        try:
+            while True:
+                was_open = connection.is_open
+                connection.send(*request)
+                try:
+                    return connection.read()
+                except DisconnectedError:
+                    if not was_open:
+                        raise
+        except DisconnectedError:
+            reason = "the connection was closed without a reply"
+        except (OSError, BrokenReplyError) as error:
+            reason = str(error)
+        raise self._failure(reason)
+
+    def _exchange_both(self, answer: tuple[str, bytes, bytes]) -> Reply:
+        """Send an answer and the request for the next invocation together; the second reply is returned."""
+        path, *request = answer
+        connection = self._connection
+        try:
+            connection.send(*request, self._next)
+            self._check(path, connection.read())
+        except DisconnectedError:
+            self._post(path, *request)  # an old connection had been closed: one by one on a new one
+        except (OSError, BrokenReplyError) as error:
+            _complain(f"POST {path} failed: {error}")
+        else:
+            if connection.is_open:
+                try:
+                    return connection.read()
+                except DisconnectedError:
+                    pass
+                except (OSError, BrokenReplyError) as error:
+                    raise self._failure(str(error)) from error
+        return self._exchange(self._next)
+
+    def _failure(self, reason: str) -> RuntimeAPIError:
+        return RuntimeAPIError(f"the Runtime API at {self._address} failed: {reason}")
+
+
+def _error_type_header(error_type: str) -> str:
+    """The header line for an error type: class names may hold any letter, a header only printable ASCII."""
+    text = "".join(letter if " " <= letter <= "~" else "?" for letter in error_type).strip()
+    return f"Lambda-Runtime-Function-Error-Type: {text}\r\n" if text else ""
+
+
+def _complain(sentence: str) -> None:
+    sys.stderr.write(f"runtime: {sentence}\n")

@@ -1,0 +1,81 @@
+"""Composition: reads the environment, puts the parts together, loads the handler, runs the loop."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import logs
+from .client import RuntimeClient
+from .errors import RuntimeAPIError
+from .handler import load_handler
+from .loop import run
+from .marshal import Encoder, writes_raw_utf8
+from .paths import user_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import NoReturn
+
+    from .handler import Handler
+
+
+def start(arguments: list[str], inherited_path: list[str]) -> NoReturn:
+    """Run the function named by the first argument, else by `_HANDLER`, against `AWS_LAMBDA_RUNTIME_API`.
+
+    `inherited_path` is the import path that the interpreter started with, without the runtime's own folder. Ends with
+    exit status 1 when the handler cannot be loaded or the Runtime API fails, or with what user code exits with.
+    """
+    environ = os.environ
+    environ.setdefault("AWS_EXECUTION_ENV", f"AWS_Lambda_python{sys.version_info[0]}.{sys.version_info[1]}")
+    encoder = Encoder(ascii_only=not writes_raw_utf8(environ["AWS_EXECUTION_ENV"]))
+    try:
+        client = _new_client(environ)
+        name = _handler_name(arguments, environ)
+        sys.path[:] = user_path(environ, inherited_path)
+        logs.flush_each_write()
+        logs.install()
+        run(client, _load(name, client, encoder), encoder)
+    except RuntimeAPIError as error:
+        sys.exit(f"runtime: {error}")
+
+
+def _new_client(environ: Mapping[str, str]) -> RuntimeClient:
+    address = environ.get("AWS_LAMBDA_RUNTIME_API", "")
+    if not address:
+        sys.exit("runtime: AWS_LAMBDA_RUNTIME_API is not set: there is no Runtime API to serve")
+    try:
+        # RAPID_RUNTIME_PIPELINE=0 sends every answer on its own, for a server that cannot take two requests at once.
+        return RuntimeClient(address, pipelined=environ.get("RAPID_RUNTIME_PIPELINE") != "0")
+    except ValueError as error:
+        sys.exit(f"runtime: AWS_LAMBDA_RUNTIME_API: {error}")
+
+
+def _handler_name(arguments: list[str], environ: Mapping[str, str]) -> str:
+    name = arguments[0] if arguments else environ.get("_HANDLER")
+    if name is None:
+        sys.exit("runtime: there is no handler: name it as the first argument (`bootstrap app.handler`) or in _HANDLER")
+    return name
+
+
+def _load(name: str, client: RuntimeClient, encoder: Encoder) -> Handler:
+    """The handler; when there is none, tell the log and the Runtime API why and exit with status 1."""
+    try:
+        return load_handler(name)
+    except Exception as error:
+        report_init_failure(client, encoder, error)
+        sys.exit(1)
+
+
+def report_init_failure(client: RuntimeClient, encoder: Encoder, error: BaseException) -> None:
+    """Log an error at init and report it to the Runtime API."""
+    from .formats import INIT_WARNING, error_text
+    from .report import ErrorReport
+
+    report = ErrorReport(error)
+    import logging  # for the user's own set-up of it holds for this line as well
+
+    logging.warning(INIT_WARNING)
+    logs.SINK.log(error_text(report))
+    client.fail_init(encoder.encode(report.as_json("")), report.error_type)

@@ -1,0 +1,246 @@
+"""Runs functions under this runtime and under AWS's own (awslambdaric), against a small real Runtime API.
+
+Both are real processes on real sockets. The API serves a list of invocations, writes down every request, and ends the loop
+by answering 410 to the `next` after the last: both runtimes leave with status 1 then, by their own error path.
+
+`RAPID_TEST_PYTHON` names another interpreter for this runtime; AWS's always runs in the interpreter of the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+BOOTSTRAP = Path(__file__).parents[2] / "bootstrap"
+PYTHON = os.environ.get("RAPID_TEST_PYTHON", sys.executable)
+DEADLINE_MS = 4_102_444_800_000
+ARN = "arn:aws:lambda:us-east-1:012345678912:function:f"
+
+
+@dataclass
+class Event:
+    """One invocation as the API serves it. `post_status` answers the runtime's response or error."""
+
+    body: bytes | str = b"{}"
+    headers: dict[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+    chunks: int = 0
+    post_status: int = 202
+    close_after_next: bool = False
+    close_after_post: bool = False
+
+
+@dataclass
+class Request:
+    """One request of a runtime; header names are in lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def kind(self) -> str:
+        return self.path.removeprefix("/2018-06-01/runtime/")
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: FakeRuntimeAPI
+
+    def do_GET(self) -> None:
+        self._record(b"")
+        number = self.server.served
+        if number >= len(self.server.events):
+            # Without a Content-Type awslambdaric's native client crashes.
+            return self._reply(410, b'{"errorMessage":"no more"}', {"Content-Type": "application/json"})
+        self.server.served += 1
+        event = self.server.events[number]
+        body = event.body.encode() if isinstance(event.body, str) else event.body
+        headers = {
+            "Lambda-Runtime-Aws-Request-Id": request_id(number),
+            "Lambda-Runtime-Deadline-Ms": str(DEADLINE_MS),
+            "Lambda-Runtime-Invoked-Function-Arn": ARN,
+            "Content-Type": event.content_type,
+            **event.headers,
+        }
+        self.close_connection = event.close_after_next
+        return self._reply(200, body, headers, event.chunks)
+
+    def do_POST(self) -> None:
+        self._record(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
+        status = 202
+        if "/invocation/" in self.path:
+            event = self.server.events[self.server.served - 1]
+            status, self.close_connection = event.post_status, event.close_after_post
+        self._reply(status, b'{"status":"OK"}\n')
+
+    def _record(self, body: bytes) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        with self.server.lock:
+            self.server.requests.append(Request(self.command, self.path, headers, body))
+            self.server.connections.add(self.client_address)
+
+    def _reply(self, status: int, body: bytes, headers: dict[str, str] | None = None, chunks: int = 0) -> None:
+        lines = [f"HTTP/1.1 {status} Status", *(f"{name}: {value}" for name, value in (headers or {}).items())]
+        if not chunks:
+            wire = body
+            lines.append(f"Content-Length: {len(body)}")
+        else:
+            lines.append("Transfer-Encoding: chunked")
+            size = -(-len(body) // chunks)
+            pieces = [body[start : start + size] for start in range(0, len(body), size)]
+            wire = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+        self.wfile.write("\r\n".join(lines).encode() + b"\r\n\r\n" + wire)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class FakeRuntimeAPI(ThreadingHTTPServer):
+    """Serves `events` on a port of its own while it is entered."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, events: list[Event]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.events = events
+        self.served = 0
+        self.requests: list[Request] = []
+        self.connections: set[Any] = set()
+        self.lock = threading.Lock()
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}"
+
+    def __enter__(self) -> FakeRuntimeAPI:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass  # a runtime that left in the middle of a request
+
+
+@dataclass
+class Run:
+    """What one runtime did: its requests but for the GETs of `next`, its output, and its exit status."""
+
+    requests: list[Request]
+    stdout: str
+    stderr: str
+    status: int
+    connections: int
+
+    @property
+    def posts(self) -> list[Request]:
+        return [request for request in self.requests if request.method == "POST"]
+
+    @property
+    def only(self) -> Request:
+        (post,) = self.posts
+        return post
+
+
+def request_id(number: int) -> str:
+    """The request id of the nth invocation."""
+    return f"00000000-0000-0000-0000-{number:012d}"
+
+
+def _run(command: list[str], task: Path, events: list[Event], env: dict[str, str]) -> Run:
+    with FakeRuntimeAPI(list(events)) as api:
+        base = {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "AWS_LAMBDA_RUNTIME_API": api.address,
+            "AWS_EXECUTION_ENV": "AWS_Lambda_python3.11",
+        }
+        environment = {name: value for name, value in (base | env).items() if value != "<unset>"}
+        done = subprocess.run(command, cwd=task, env=environment, capture_output=True, timeout=60, check=False)
+        out, err = (stream.decode("utf-8", "surrogateescape") for stream in (done.stdout, done.stderr))
+        return Run(api.requests, out, err, done.returncode, len(api.connections))
+
+
+def ours(
+    task: Path, *events: Event, handler: str | None = "app.handler", env: dict[str, str] | None = None, **more: str
+) -> Run:
+    """Run the function in the folder `task` under this runtime. A variable that is "<unset>" is taken away."""
+    words = [str(BOOTSTRAP)] if handler is None else [str(BOOTSTRAP), handler]
+    return _run(words, task, list(events), {"RAPID_PYTHON": PYTHON, **(env or {}), **more})
+
+
+def theirs(task: Path, *events: Event, handler: str = "app.handler", env: dict[str, str] | None = None) -> Run:
+    """Run the function in the folder `task` under awslambdaric."""
+    run = _run([sys.executable, "-m", "awslambdaric", handler], task, list(events), env or {})
+    run.stdout = re.sub(r"\[ERROR\] \[\d+\] LAMBDA_RUNTIME Failed to get next invocation.*\n", "", run.stdout)
+    return run
+
+
+def both(
+    task: Path, *events: Event, handler: str = "app.handler", env: dict[str, str] | None = None
+) -> tuple[Run, Run]:
+    """Run the function under this runtime and under awslambdaric, at the same time."""
+    result: list[Run] = []
+    other = threading.Thread(target=lambda: result.append(theirs(task, *events, handler=handler, env=env)))
+    other.start()
+    mine = ours(task, *events, handler=handler, env=env)
+    other.join()
+    return mine, result[0]
+
+
+def write(task: Path, **sources: str) -> Path:
+    """Write modules into the folder `task`; `__` in a name stands for a folder."""
+    for name, source in sources.items():
+        file = task / (name.replace("__", "/") + ".py")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(source)
+    return task
+
+
+def without_times(text: str) -> str:
+    """A log without what differs from run to run."""
+    return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>", text)
+
+
+def said(request: Request) -> tuple[object, ...]:
+    """All of a request that both runtimes must send alike."""
+    cause = request.headers.get("lambda-runtime-function-xray-error-cause")
+    return (
+        request.kind,
+        request.headers.get("content-type") if request.kind != "init/error" else None,
+        request.headers.get("lambda-runtime-invocation-id"),
+        request.headers.get("lambda-runtime-function-error-type") if request.kind == "init/error" else None,
+        json.loads(cause) if cause else None,
+        request.body,
+    )
+
+
+def assert_alike(mine: Run, other: Run) -> None:
+    """Both runtimes told the API and the log the same, and left with the same status.
+
+    Named differences: this runtime sends Lambda-Runtime-Function-Error-Type on invocation errors too, and a Content-Type
+    on init errors; the User-Agent; what a runtime says when `next` fails.
+    """
+    assert [said(request) for request in mine.posts] == [said(request) for request in other.posts]
+    assert without_times(mine.stdout) == without_times(other.stdout)
+    assert mine.status == other.status

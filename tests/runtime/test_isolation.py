@@ -1,0 +1,96 @@
+"""The function process is a foreign country: whatever the user's files are called, all load and none breaks the loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from runtime_harness import Event, ours, write
+
+RUNTIME_NAMES = (
+    "runtime client bootstrap extensions rapid handler context loop start paths errors logs formats report".split()
+)
+LIBRARY_NAMES = "json socket traceback linecache decimal re gc importlib string typing __future__ _json _socket".split()
+
+
+@pytest.mark.parametrize("name", [*RUNTIME_NAMES, "json", "socket", "traceback", "decimal"])
+def test_the_handlers_module_may_be_called(tmp_path: Path, name: str) -> None:
+    write(tmp_path, **{name: "def handler(event, context):\n    return [__name__, 1 / event]\n"})
+    run = ours(tmp_path, Event("1"), Event("0"), Event("{"), Event("2"), handler=f"{name}.handler")
+    assert run.posts[0].body == f'["{name}", 1.0]'.encode()
+    assert [post.json()["errorType"] for post in run.posts[1:3]] == ["ZeroDivisionError", "Runtime.UnmarshalError"]
+    assert run.posts[3].json() == [name, 0.5]
+    assert run.stdout.count("[ERROR]") == 2
+
+
+@pytest.mark.parametrize("how", ["folder", "PYTHONPATH"])
+def test_all_names_of_the_runtime_import_as_the_users(tmp_path: Path, how: str) -> None:
+    folder = tmp_path if how == "folder" else tmp_path / "elsewhere"
+    write(folder, **dict.fromkeys(RUNTIME_NAMES, "MINE = True"))
+    imports = f"import {', '.join(RUNTIME_NAMES)}\n"
+    write(
+        tmp_path,
+        app=imports + f"def handler(event, context): return {' and '.join(f'{n}.MINE' for n in RUNTIME_NAMES)}",
+    )
+    env = {"PYTHONPATH": str(folder)} if how == "PYTHONPATH" else {}
+    run = ours(tmp_path, Event(), env=env)
+    assert run.only.body == b"true"
+
+
+@pytest.mark.parametrize("name", LIBRARY_NAMES)
+@pytest.mark.parametrize("how", ["folder", "PYTHONPATH"])
+def test_a_file_called_like_the_librarys_does_not_break_the_loop(tmp_path: Path, name: str, how: str) -> None:
+    folder = tmp_path if how == "folder" else tmp_path / "elsewhere"
+    write(folder, **{name: "raise RuntimeError('the user\\'s own')"})
+    write(tmp_path, app="def handler(event, context): return [1 / event, b'x']")
+    env = {"PYTHONPATH": str(folder)} if how == "PYTHONPATH" else {}
+    run = ours(tmp_path, Event("1"), Event("0"), Event("{"), Event("2"), env=env)
+    assert run.posts[0].body == b'[1.0, "x"]'
+    assert [post.json()["errorType"] for post in run.posts[1:3]] == ["ZeroDivisionError", "Runtime.UnmarshalError"]
+    assert run.posts[3].body == b'[0.5, "x"]'
+
+
+def test_logging_is_the_librarys_whatever_lies_about(tmp_path: Path) -> None:
+    write(tmp_path, logging="MINE = 1", string="raise RuntimeError", traceback="raise RuntimeError")
+    write(tmp_path, app="import logging\ndef handler(event, context): logging.warning('hello')")
+    run = ours(tmp_path, Event())
+    assert run.only.body == b"null"
+    assert run.stdout.endswith("\thello\n")
+
+
+def test_the_import_path(tmp_path: Path) -> None:
+    """Task root, PYTHONPATH, layers, and what the interpreter had; nothing of the runtime."""
+    task, extra = tmp_path / "task", tmp_path / "extra"
+    task.mkdir()
+    extra.mkdir()
+    write(task, app="import sys\ndef handler(event, context): return [sys.path, list(sys.version_info[:2])]")
+    run = ours(tmp_path, Event(), LAMBDA_TASK_ROOT=str(task), PYTHONPATH=f"{extra}:")
+    path, (major, minor) = run.only.json()
+    layers = [f"/opt/python/lib/python{major}.{minor}/site-packages", "/opt/python"]
+    assert path[:4] == [str(task), str(extra), *layers]
+    assert any(entry.endswith(f"/python{major}.{minor}") for entry in path[4:])
+    assert any(entry.endswith("site-packages") for entry in path[4:])
+    assert not any(entry.endswith("/runtime") for entry in path)
+    assert len(path) == len(set(path))
+
+
+def test_the_working_directory_is_the_task_root_when_there_is_none(tmp_path: Path) -> None:
+    write(tmp_path, app="def handler(event, context): return __file__")
+    run = ours(tmp_path, Event(), LAMBDA_TASK_ROOT=str(tmp_path / "nowhere"))
+    assert run.only.json() == str(tmp_path / "app.py")
+
+
+def test_the_users_globals_are_not_ours(tmp_path: Path) -> None:
+    """Children that multiprocessing spawns import the main script again: it must not start a second loop."""
+    source = """
+import multiprocessing
+def work(pipe): pipe.send("from the child")
+def handler(event, context):
+    near, far = multiprocessing.Pipe()
+    child = multiprocessing.get_context(event).Process(target=work, args=(far,))
+    child.start()
+    child.join()
+    return [near.recv(), child.exitcode]
+"""
+    run = ours(write(tmp_path, app=source), Event('"spawn"'), Event('"fork"'))
+    assert [post.json() for post in run.posts] == [["from the child", 0]] * 2

@@ -7,16 +7,23 @@
 ARG PYTHON_VERSION=3.13
 
 FROM python:${PYTHON_VERSION}-slim-trixie AS build
+# `strip` takes away nine tenths of what the compiled packages weigh.
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends binutils \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE bootstrap ./
 COPY runtime ./runtime
 COPY rapid ./rapid
 # rapid has a virtual environment of its own and runs isolated (-I): the function's packages and variables never reach
-# it, nor its packages the function. pip leaves when it is done.
+# it, nor its packages the function. pip and what only developers use leave when it is done.
 RUN python -m venv /usr/local/lib/rapid \
     && /usr/local/lib/rapid/bin/pip install --no-cache-dir --no-compile . \
     && /usr/local/lib/rapid/bin/pip uninstall --yes --quiet pip \
-    && find /usr/local/lib/rapid \( -name '*.pyx' -o -name '*.pxd' -o -name '*.pxi' -o -name '*.h' -o -name '*.c' \) -delete \
+    && find /usr/local/lib/rapid -regextype egrep -regex '.*\.(pyx|pxd|pxi|pyi|h|c)' -delete \
+    && find /usr/local/lib/rapid/bin -type f ! -name rapid -delete \
+    && find /usr/local/lib/rapid -type d -name tests -prune -exec rm -r {} + \
+    && find /usr/local/lib/rapid -name '*.so' -exec strip --strip-unneeded {} + \
     && rm -r /usr/local/lib/rapid/lib/python*/site-packages/rapid/_bootstrap \
     && sed -i '1s/$/ -I/' /usr/local/lib/rapid/bin/rapid \
     && python -m compileall -q --invalidation-mode unchecked-hash /usr/local/lib/rapid/lib \

@@ -3,6 +3,7 @@
 #
 # Where AWS_LAMBDA_RUNTIME_API is set, the container is on AWS or behind another Runtime API: only the bootstrap runs.
 # Elsewhere rapid runs, and starts the bootstrap itself.
+trap 'exit 0' TERM
 if [ $# -ne 1 ]; then
     echo "entrypoint requires the handler name to be the first argument" >&2
     exit 142
@@ -17,12 +18,16 @@ if [ -n "${AWS_LAMBDA_RUNTIME_API:-}" ]; then
     exit 127
 fi
 
+# The first process of a container does not even see a signal that it has no handler for yet. Blocked, a SIGTERM waits
+# until rapid can take it.
+server="env --block-signal=TERM rapid"
+
 # The image's user is not root. Where a derived image or a flag says root, the function is still not to run as root.
 if [ "$(id -u)" = 0 ]; then
     unprivileged="setpriv --reuid=993 --regid=990 --clear-groups"
     if $unprivileged true 2>/dev/null; then
-        exec $unprivileged rapid
+        exec $unprivileged $server
     fi
     echo "running as root: this container may not change its user; run it with --user 993:990" >&2
 fi
-exec rapid
+exec $server

@@ -20,7 +20,9 @@ _LEVELS = {"trace": 5, "debug": 10, "info": 20, "warn": 30, "warning": 30, "erro
 def main() -> None:
     """Run the command line; exits with 0 after a shutdown that was asked for, 2 on wrong usage."""
     # As PID 1 of a container there is no default action: without a handler an early SIGTERM would be lost.
+    # The image's entry point blocks the signal until here.
     signal.signal(signal.SIGTERM, _leave)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     try:
         _main(os.path.basename(sys.argv[0]), sys.argv[1:])
     except SettingError as error:

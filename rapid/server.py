@@ -7,6 +7,7 @@ import contextlib
 import ipaddress
 import socket
 from collections.abc import Generator
+from typing import cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -20,6 +21,9 @@ MAX_HEAD_BYTES = 2 * 1024 * 1024
 
 RUNTIME_KEEP_ALIVE = 24 * 3600
 """Seconds that an idle Runtime API connection lives: no handler is to lose its connection by taking long."""
+
+MAX_HOLD = 0.005
+"""Seconds that an answer waits for the next one on its connection, when the client has asked for that one already."""
 
 INVOKE_KEEP_ALIVE = 75
 """Seconds that an idle caller's connection lives, longer than the load balancers' usual 60."""
@@ -69,6 +73,83 @@ def bound(sock: socket.socket) -> str:
     return f"[{host}]:{port}" if sock.family == socket.AF_INET6 else f"{host}:{port}"
 
 
+class CoalescingTransport(asyncio.Transport):
+    """A transport that writes what belongs together at once, and starts or stops reading at most once per turn.
+
+    uvicorn writes head and body separately, and stops reading whenever a client sends its next request along with the
+    last (as our runtime does): five system calls, and two packets, where one will do.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._transport = transport
+        self._loop = loop
+        self._pieces: list[bytes | bytearray | memoryview] = []
+        self._scheduled = False
+        self._held = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._reading = self._wants_to_read = True
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """What the transport knows of its socket."""
+        return self._transport.get_extra_info(name, default)
+
+    def is_closing(self) -> bool:
+        """Whether the connection is going away."""
+        return self._transport.is_closing()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Send with whatever else is written in this turn of the loop."""
+        self._pieces.append(data)
+        self._schedule()
+
+    def hold(self) -> None:
+        """Send what is written together with what follows, if that is not long in coming."""
+        self._held = True
+        if self._timer is None:
+            self._timer = self._loop.call_later(MAX_HOLD, self._held_long_enough)
+
+    def flush(self) -> None:
+        """Send what is written."""
+        self._held = False
+        if self._pieces:
+            pieces, self._pieces = self._pieces, []
+            if not self._transport.is_closing():
+                self._transport.write(b"".join(pieces))
+
+    def pause_reading(self) -> None:
+        """Read no more, unless reading is asked for again in this turn."""
+        self._wants_to_read = False
+        self._schedule()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        self._wants_to_read = True
+        self._schedule()
+
+    def close(self) -> None:
+        """Send what waits, then close."""
+        self.flush()
+        self._transport.close()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._end_of_turn)
+
+    def _end_of_turn(self) -> None:
+        self._scheduled = False
+        if not self._held:
+            self.flush()
+        if self._wants_to_read is not self._reading and not self._transport.is_closing():
+            self._reading = self._wants_to_read
+            (self._transport.resume_reading if self._reading else self._transport.pause_reading)()
+
+    def _held_long_enough(self) -> None:
+        self._timer = None
+        self.flush()
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's httptools protocol with a limit on what is neither body nor answered yet.
 
@@ -77,6 +158,12 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     _unparsed = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        stream = cast(asyncio.Transport, transport)  # uvloop's are, without being declared so
+        self._coalescing = CoalescingTransport(stream, self.loop)
+        super().connection_made(self._coalescing)
 
     def data_received(self, data: bytes) -> None:
         """Parse, unless a head outgrows its limit."""
@@ -90,6 +177,15 @@ class BoundedProtocol(HttpToolsProtocol):
         """The head is whole."""
         self._unparsed = 0
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer is written: out with it, unless the client has sent its next request and waits for both."""
+        more = bool(self.pipeline)
+        super().on_response_complete()
+        if more:
+            self._coalescing.hold()
+        else:
+            self._coalescing.flush()
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body: it is counted where it is read."""

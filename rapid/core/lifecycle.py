@@ -89,7 +89,7 @@ class Lifecycle:
         begin: list[Effect] = [do.InvokeStart(invocation.request_id)]
         if self._runtime is None:
             return begin + self._launch(now, self._timeout)
-        return [*begin, do.SetDeadline(self._timeout), do.Deliver(attempt)]
+        return [do.SetDeadline(self._timeout), do.Deliver(attempt), *begin]
 
     def stop(self, now: float) -> list[Effect]:
         """Shut down for good: the runtime is ended, an unanswered caller is told."""

@@ -40,5 +40,8 @@ JOINT_ORDER = (Phase.INIT, Phase.INVOKE, Phase.IDLE)
 
 def joint_phase(parties: Iterable[Phase]) -> Phase:
     """The phase of an environment whose parties stand in `parties`; `ABSENT` when there are none."""
-    standing = set(parties)
-    return next((phase for phase in JOINT_ORDER if phase in standing), Phase.ABSENT)
+    standing = list(parties)
+    for phase in JOINT_ORDER:
+        if phase in standing:
+            return phase
+    return Phase.ABSENT

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from rapid import ids
 from rapid.core import effects as do
 from rapid.core.effects import Effect
 from rapid.core.errors import Unavailable, invalid_entrypoint
@@ -57,7 +57,8 @@ class Environment:
     def __init__(
         self, lifecycle: Lifecycle, launch: Launcher, log: EnvironmentLog, on_phase: Callable[[Phase], None]
     ) -> None:
-        self.polls = Polls()
+        self._loop = asyncio.get_running_loop()
+        self.polls = Polls(self._loop)
         self.phase = lifecycle.phase
         self._lifecycle = lifecycle
         self._launcher = launch
@@ -77,7 +78,7 @@ class Environment:
             do.Answer: self._answer,
             do.Abandon: self._abandon,
             do.InitReport: self._record,
-            do.InvokeStart: self._record,
+            do.InvokeStart: self._started,
             do.FaultRecord: self._record,
             do.InvokeReport: self._report,
         }
@@ -97,7 +98,7 @@ class Environment:
         """Run an invocation; only in phase idle or absent."""
         pending.started = True
         self._pending = pending
-        self._apply(self._lifecycle.invoke(pending.invocation, str(uuid.uuid4()), time.monotonic(), time.time()))
+        self._apply(self._lifecycle.invoke(pending.invocation, ids.uuid4(), time.monotonic(), time.time()))
 
     async def stop(self) -> None:
         """Shut down, and wait until the runtime is gone."""
@@ -160,9 +161,7 @@ class Environment:
         except LaunchError as error:
             self._gone.set()
             fault = invalid_entrypoint(str(error))
-            asyncio.get_running_loop().call_soon(
-                lambda: self._apply(self._lifecycle.launch_failed(fault, time.monotonic()))
-            )
+            self._loop.call_soon(lambda: self._apply(self._lifecycle.launch_failed(fault, time.monotonic())))
 
     def _kill(self, _: do.Kill) -> None:
         if self._process:
@@ -173,7 +172,7 @@ class Environment:
             self._timer.cancel()
             self._timer = None
         if effect.seconds is not None:
-            self._timer = asyncio.get_running_loop().call_later(effect.seconds, self._deadline)
+            self._timer = self._loop.call_later(effect.seconds, self._deadline)
 
     def _deliver(self, effect: do.Deliver) -> None:
         self.polls.deliver(effect.attempt)
@@ -186,11 +185,13 @@ class Environment:
         if self._pending and not self._pending.answer.done():
             self._pending.answer.set_exception(Unavailable("the execution environment has been shut down"))
 
-    def _record(self, record: do.InitReport | do.InvokeStart | do.FaultRecord) -> None:
+    def _started(self, record: do.InvokeStart) -> None:
+        self._log.record(record, 0)
+
+    def _record(self, record: do.InitReport | do.FaultRecord) -> None:
         if self._process:
             self._process.drain()
-            if isinstance(record, do.InitReport):
-                self._peak_kib = self._process.memory.read()
+            self._peak_kib = self._process.memory.read()
         self._log.record(record, 0)
 
     def _report(self, record: do.InvokeReport) -> None:
@@ -210,7 +211,7 @@ class Environment:
 
     def _process_exited(self, status: int) -> None:
         if self.phase in (Phase.INIT, Phase.INVOKE):
-            asyncio.get_running_loop().call_later(EXIT_SETTLE, self._settled, status, time.monotonic())
+            self._loop.call_later(EXIT_SETTLE, self._settled, status, time.monotonic())
         else:
             self._settled(status, time.monotonic())
 

@@ -25,8 +25,7 @@ class Pending:
 
     __slots__ = ("answer", "invocation", "log_tail", "started")
 
-    def __init__(self, invocation: Invocation, want_log: bool) -> None:
-        loop = asyncio.get_running_loop()
+    def __init__(self, invocation: Invocation, want_log: bool, loop: asyncio.AbstractEventLoop) -> None:
         self.invocation = invocation
         self.answer: asyncio.Future[Outcome] = loop.create_future()
         self.log_tail: asyncio.Future[bytes] | None = loop.create_future() if want_log else None

@@ -25,7 +25,8 @@ Poll = asyncio.Future[Attempt | Signal]
 class Polls:
     """The parked polls, newest last."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         self._parked: list[Poll] = []
 
     def __len__(self) -> int:
@@ -35,13 +36,13 @@ class Polls:
         """A new poll; older ones are overtaken."""
         for older in self._parked:
             _tell(older, Signal.OVERTAKEN)
-        poll: Poll = asyncio.get_running_loop().create_future()
+        poll: Poll = self._loop.create_future()
         self._parked = [poll]
         return poll
 
     def wait_behind(self) -> Poll:
         """Park an overtaken poll again, behind all others; cancel it when its client is gone."""
-        poll: Poll = asyncio.get_running_loop().create_future()
+        poll: Poll = self._loop.create_future()
         self._parked.insert(0, poll)
         poll.add_done_callback(self._forget)
         return poll

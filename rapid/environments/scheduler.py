@@ -23,6 +23,7 @@ class Scheduler:
     """
 
     def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()  # asking for it again costs a system call
         self._environment: Environment | None = None
         self._waiting: deque[Pending] = deque()
         self._closing = False
@@ -41,7 +42,7 @@ class Scheduler:
             self._waiting = deque(pending for pending in self._waiting if not pending.answer.done())
             if len(self._waiting) >= MAX_WAITING:
                 raise Throttled
-        pending = Pending(invocation, want_log)
+        pending = Pending(invocation, want_log, self._loop)
         self._waiting.append(pending)
         self._quiet.clear()
         self._dispatch()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
-import time
 from collections.abc import Mapping
 
+from rapid import ids
 from rapid.core.names import InvalidName, check_tenant
 from rapid.frontends.errors import ServiceError
 
@@ -79,7 +78,4 @@ def tenant_id(headers: Headers) -> str | None:
 def trace_id(headers: Headers) -> str:
     """The caller's `X-Amzn-Trace-Id` as it is, or a new root that is not sampled: a runtime always has one."""
     given = headers.get(b"x-amzn-trace-id")
-    if given:
-        return given.decode("latin-1")
-    random = os.urandom(20).hex()
-    return f"Root=1-{int(time.time()):08x}-{random[:24]};Parent={random[24:]};Sampled=0"
+    return given.decode("latin-1") if given else ids.trace_id()

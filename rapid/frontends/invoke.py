@@ -7,7 +7,6 @@ so none is asked for.
 from __future__ import annotations
 
 import base64
-import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import parse_qs
@@ -19,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from rapid import ids
 from rapid.asgi import JSON_TYPE, BodyTooLarge, ClientGone, before_disconnect, read_body, respond
 from rapid.core.errors import Unavailable
 from rapid.core.invocation import Invocation, Outcome
@@ -57,7 +57,7 @@ class InvokeFrontEnd:
 
     async def invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One invocation, from request to answer."""
-        request_id = str(uuid.uuid4())
+        request_id = ids.uuid4()
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
         trace_id = context.trace_id(headers)
         always = [
@@ -198,5 +198,5 @@ async def _failed(_: Request, __: Exception) -> Response:
 
 
 def _render(error: ServiceError) -> Response:
-    head = {"x-amzn-RequestId": str(uuid.uuid4()), **error.headers}
+    head = {"x-amzn-RequestId": ids.uuid4(), **error.headers}
     return Response(error.body, error.status, headers=head, media_type="application/json")

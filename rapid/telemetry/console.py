@@ -20,6 +20,8 @@ class Console:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._loop = asyncio.get_running_loop()
+        self._scheduled = False
         self._poll = select.poll()
         self._poll.register(fd, select.POLLOUT)
         self._waiting = bytearray()
@@ -50,15 +52,18 @@ class Console:
             self._give_up()
 
     def _write(self, data: bytes) -> None:
+        """Take bytes, to be written at the end of this turn of the loop: answers go out before log lines."""
         if self._closed or not data:
             return
         self._at_line_start = data.endswith(b"\n")
         self._waiting += data
-        if not self._watching:
-            self._work()
+        if not self._scheduled and not self._watching:
+            self._scheduled = True
+            self._loop.call_soon(self._work)
 
     def _work(self) -> None:
         """Write while the descriptor takes it; then wait for the loop to call again."""
+        self._scheduled = False
         try:
             while self._waiting and self._poll.poll(0):
                 self._consume(os.write(self._fd, self._waiting[: select.PIPE_BUF]))
@@ -73,11 +78,10 @@ class Console:
 
     def _watch(self, on: bool) -> None:
         self._watching = on
-        loop = asyncio.get_running_loop()
         if on:
-            loop.add_writer(self._fd, self._work)
+            self._loop.add_writer(self._fd, self._work)
         else:
-            loop.remove_writer(self._fd)
+            self._loop.remove_writer(self._fd)
 
     def _consume(self, count: int) -> None:
         del self._waiting[:count]

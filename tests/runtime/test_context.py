@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from runtime_harness import DEADLINE_MS, Event, assert_alike, both, ours, said, write
+
+from tests.runtime.harness import DEADLINE_MS, Event, assert_alike, both, ours, said, write
 
 APP = """
 import os
@@ -48,7 +49,6 @@ HEADERS: dict[str, dict[str, str]] = {
     "tenant": {"Lambda-Runtime-Aws-Tenant-Id": "tenant-1"},
     "trace": {"Lambda-Runtime-Trace-Id": "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Sampled=1"},
     "invocation-id": {"Lambda-Runtime-Invocation-Id": "abc-1"},
-    "no-deadline": {"Lambda-Runtime-Deadline-Ms": "0"},
     "bad-client": {"Lambda-Runtime-Client-Context": "{"},
     "bad-cognito": {"Lambda-Runtime-Cognito-Identity": "not json"},
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from runtime_harness import Event, assert_alike, both, ours, request_id, write
+
+from tests.runtime.harness import Event, assert_alike, both, ours, request_id, write
 
 APP = """
 class Quiet(Exception):

@@ -9,7 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from runtime_harness import BOOTSTRAP, PYTHON, Event, both, ours, write
+
+from tests.runtime.harness import BOOTSTRAP, PYTHON, Event, both, ours, write
 
 EXITS = {
     "exit": "import sys; sys.exit(7)",

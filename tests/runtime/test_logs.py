@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from runtime_harness import Event, assert_alike, both, ours, write
+
+from tests.runtime.harness import PYTHON, Event, assert_alike, both, ours, write
 
 LOGGING = """
 import logging
@@ -17,23 +18,55 @@ def handler(event, context):
     logging.getLogger().log(35, "between")
     try: 1 / 0
     except ZeroDivisionError: logging.exception("caught")
-    return [logging.getLogger().level, [type(handler).__name__ for handler in logging.getLogger().handlers]]
+    return [logging.getLogger().level, [hasattr(handler, 'log_sink') for handler in logging.getLogger().handlers]]
 """
 SOURCES = {
-    "print": "import sys\nprint('at import')\ndef handler(event, context): print('a', 1, end=''); print('é', file=sys.stderr)",
+    "print": """
+import sys
+print("at import")
+def handler(event, context):
+    print("a", 1, end="")
+    print("é", file=sys.stderr)
+""",
     "logging": LOGGING,
     "basic-config-does-nothing": "import logging\nlogging.basicConfig(level=10, format='x')\n" + LOGGING,
     "level-by-code": "import logging\nlogging.getLogger().setLevel(logging.INFO)\n" + LOGGING,
-    "formatter": "import logging\nlogging.getLogger().handlers[0].setFormatter(logging.Formatter('%(message)s %(tenant_id)s\\n'))\n"
+    "formatter": """
+import logging
+logging.getLogger().handlers[0].setFormatter(logging.Formatter("%(message)s %(tenant_id)s\\n"))
+"""
     + LOGGING,
-    "handlers-replaced": "import logging, sys\nlogging.basicConfig(force=True, stream=sys.stdout, format='%(message)s')\n"
+    "handlers-replaced": """
+import logging, sys
+logging.basicConfig(force=True, stream=sys.stdout, format="%(message)s")
+"""
     + LOGGING,
-    "late": "def handler(event, context):\n    import logging\n    logging.warning('late')\n    return logging.__spec__.loader.__class__.__name__",
+    "late": """
+def handler(event, context):
+    import logging
+    logging.warning("late")
+    return type(logging.__spec__.loader).__name__
+""",
     "submodule-first": "import logging.handlers\n" + LOGGING,
-    "source": "import inspect, logging\ndef handler(event, context): return len(inspect.getsource(logging)) > 1000",
-    "logged-then-raised": LOGGING + "\n    raise ValueError\n",
-    "writes": "import sys\ndef handler(event, context): sys.stdout.writelines(['a', 'b']); sys.stdout.buffer.write(b'c\\n'); sys.stdout.flush()",
-    "warnings": "import warnings, logging\nlogging.captureWarnings(True)\ndef handler(event, context): warnings.warn('careful')",
+    "source": """
+import inspect, logging
+def handler(event, context):
+    return len(inspect.getsource(logging)) > 1000
+""",
+    "logged-then-raised": LOGGING.replace("    return", "    raise ValueError\n   "),
+    "writes": """
+import sys
+def handler(event, context):
+    sys.stdout.writelines(["a", "b"])
+    sys.stdout.buffer.write(b"c\\n")
+    sys.stdout.flush()
+""",
+    "warnings": """
+import warnings, logging
+logging.captureWarnings(True)
+def handler(event, context):
+    warnings.warn("careful")
+""",
 }
 
 
@@ -53,7 +86,14 @@ def test_the_level_comes_from_the_environment(tmp_path: Path, level: str) -> Non
 
 def test_output_is_written_at_once(tmp_path: Path) -> None:
     """A process that is gone without warning has written all that it printed."""
-    source = "import os, sys\nprint('at import')\ndef handler(event, context): print('out', end=''); sys.stderr.write('err'); os._exit(3)"
+    source = """
+import os, sys
+print("at import")
+def handler(event, context):
+    print("out", end="")
+    sys.stderr.write("err")
+    os._exit(3)
+"""
     run = ours(write(tmp_path, app=source), Event())
     assert (run.stdout, run.stderr, run.status) == ("at import\nout", "err", 3)
 
@@ -82,8 +122,6 @@ def test_logging_is_not_imported_for_functions_that_do_not_log(tmp_path: Path) -
 
 def _bare_python(folder: Path) -> Path:
     """The interpreter without `site`, whose .pth files may import anything."""
-    from runtime_harness import PYTHON
-
     script = folder / "python"
     script.write_text(f'#!/bin/sh\nexec "{PYTHON}" -S "$@"\n')
     script.chmod(0o755)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from runtime_harness import Event, Run, ours, request_id, write
+
+from tests.runtime.harness import Event, Run, ours, request_id, write
 
 ECHO = "def handler(event, context): return event"
 PIPELINES = pytest.mark.parametrize("pipeline", ["1", "0"], ids=["pipelined", "one by one"])

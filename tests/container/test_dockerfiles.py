@@ -1,0 +1,134 @@
+"""Dockerfiles as people have them for AWS's base images: only the FROM line is another."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.container import Engine, Images
+
+pytestmark = pytest.mark.container
+
+USES_SIX = """
+import six
+
+def handler(event, context):
+    return {"six": six.__file__, "type": six.text_type.__name__}
+"""
+
+INSTALLED_BESIDE_THE_CODE = """
+ARG BASE
+FROM ${BASE}
+
+COPY requirements.txt ${LAMBDA_TASK_ROOT}
+RUN pip install -r requirements.txt -t "${LAMBDA_TASK_ROOT}"
+COPY app.py ${LAMBDA_TASK_ROOT}
+
+CMD [ "app.handler" ]
+"""
+
+INSTALLED_FOR_THE_INTERPRETER = """
+ARG BASE
+FROM ${BASE}
+
+# Copy requirements.txt
+COPY requirements.txt ${LAMBDA_TASK_ROOT}
+
+# Install the specified packages
+RUN pip install -r requirements.txt
+
+# Copy function code
+COPY lambda_function.py ${LAMBDA_TASK_ROOT}
+
+# Set the CMD to your handler (could also be done as a parameter override outside of the Dockerfile)
+CMD [ "lambda_function.handler" ]
+"""
+
+INSTALLED_BY_A_STAGE = """
+ARG BASE
+FROM ${BASE} AS build
+COPY requirements.txt .
+RUN python -m pip install -r requirements.txt --target /tmp/packages
+
+FROM ${BASE}
+COPY --from=build /tmp/packages ${LAMBDA_TASK_ROOT}
+COPY src/ ${LAMBDA_TASK_ROOT}/src/
+RUN mkdir data && echo 42 > data/answer && python -m compileall -q .
+CMD ["src/app.handler"]
+"""
+
+LAYERS = """
+ARG BASE
+FROM ${BASE}
+COPY layer /opt/
+COPY app.py ./
+CMD ["app.handler"]
+"""
+
+USES_LAYERS = """
+import os, subprocess
+import plain, versioned
+
+def handler(event, context):
+    tool = subprocess.run(["layer-tool"], capture_output=True, text=True, check=True).stdout.strip()
+    return [plain.NAME, versioned.NAME, tool]
+"""
+
+SHADOWS = """
+import json, rapid, runtime, extensions, bootstrap
+
+def handler(event, context):
+    return [m.__name__ for m in (rapid, runtime, extensions, bootstrap) if m.__file__.startswith("/var/task")]
+"""
+
+
+def test_requirements_installed_into_the_task_root(engine: Engine, images: Images, python: str) -> None:
+    files = {"Dockerfile": INSTALLED_BESIDE_THE_CODE, "requirements.txt": "six\n", "app.py": USES_SIX}
+    with engine.running(images.derive("task-root", python, files)) as container:
+        assert container.invoke().json == {"six": "/var/task/six.py", "type": "str"}
+
+
+def test_requirements_installed_with_no_target(engine: Engine, images: Images, python: str) -> None:
+    files = {
+        "Dockerfile": INSTALLED_FOR_THE_INTERPRETER,
+        "requirements.txt": "six\n",
+        "lambda_function.py": USES_SIX,
+    }
+    image = images.derive("no-target", python, files)
+    with engine.running(image) as container:
+        assert container.invoke().json["type"] == "str"
+    with engine.running(image, flags=("--user", "1234:1234")) as container:
+        assert container.invoke().json["type"] == "str", "packages are found by every user"
+
+
+def test_several_stages_and_commands_in_the_task_root(engine: Engine, images: Images, python: str) -> None:
+    files = {"Dockerfile": INSTALLED_BY_A_STAGE, "requirements.txt": "six==1.17.0\n", "src/app.py": USES_SIX}
+    with engine.running(images.derive("stages", python, files)) as container:
+        assert container.invoke().json == {"six": "/var/task/six.py", "type": "str"}
+        assert container.exec("cat", "data/answer").stdout == "42\n"
+
+
+def test_layers_bring_modules_and_programs(engine: Engine, images: Images, python: str) -> None:
+    version = engine.shell(python, "python3 -c 'import sys; print(\"python%d.%d\" % sys.version_info[:2])'").strip()
+    files = {
+        "Dockerfile": LAYERS,
+        "app.py": USES_LAYERS,
+        "layer/python/plain.py": "NAME = 'of /opt/python'\n",
+        f"layer/python/lib/{version}/site-packages/versioned.py": "NAME = 'of site-packages'\n",
+        "layer/bin/layer-tool": "#!/bin/sh\necho of /opt/bin\n",
+    }
+    with engine.running(images.derive("layers", python, files)) as container:
+        assert container.invoke().json == ["of /opt/python", "of site-packages", "of /opt/bin"]
+
+
+def test_a_handler_given_at_run_time_takes_the_place_of_the_images(engine: Engine, images: Images, python: str) -> None:
+    files = {"Dockerfile": LAYERS, "app.py": "def other(event, context):\n    return 'the other'\n", "layer/none": ""}
+    with engine.running(images.derive("other", python, files), "app.other") as container:
+        assert container.invoke().json == "the other"
+
+
+def test_files_named_like_parts_of_the_project_are_the_users(engine: Engine, images: Images, python: str) -> None:
+    names = ("rapid", "runtime", "extensions", "bootstrap")
+    files = {"Dockerfile": LAYERS.replace("app.py", "*.py"), "app.py": SHADOWS, "layer/none": ""}
+    files |= {f"{name}.py": "" for name in names}
+    with engine.running(images.derive("shadows", python, files)) as container:
+        assert container.invoke().json == list(names)

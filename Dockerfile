@@ -51,7 +51,7 @@ COPY image/lambda-entrypoint.sh /lambda-entrypoint.sh
 
 ENV LAMBDA_TASK_ROOT=/var/task \
     LAMBDA_RUNTIME_DIR=/var/runtime \
-    PATH=/var/lang/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin \
+    PATH=/var/lang/bin:/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin:/opt/bin \
     LD_LIBRARY_PATH=/var/lang/lib:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib \
     PYTHONUSERBASE=/var/lang \
     PIP_NO_CACHE_DIR=1 \

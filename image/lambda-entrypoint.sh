@@ -1,9 +1,11 @@
-#!/bin/sh
+#!/usr/bin/env -S --block-signal=TERM /bin/sh
 # The entry point of the image, with the contract of AWS's base images: the handler is the only argument.
 #
 # Where AWS_LAMBDA_RUNTIME_API is set, the container is on AWS or behind another Runtime API: only the bootstrap runs.
 # Elsewhere rapid runs, and starts the bootstrap itself.
-trap 'exit 0' TERM
+#
+# The first process of a container never learns of a signal that came before it had a handler. Blocked from the first
+# line on, an early SIGTERM waits until rapid can take it.
 if [ $# -ne 1 ]; then
     echo "entrypoint requires the handler name to be the first argument" >&2
     exit 142
@@ -12,22 +14,18 @@ export _HANDLER="$1"
 
 if [ -n "${AWS_LAMBDA_RUNTIME_API:-}" ]; then
     for bootstrap in /var/runtime/bootstrap /var/task/bootstrap /opt/bootstrap; do
-        [ -f "$bootstrap" ] && exec "$bootstrap"
+        [ -f "$bootstrap" ] && exec env --default-signal=TERM "$bootstrap"
     done
     echo "no bootstrap in /var/runtime, /var/task or /opt" >&2
     exit 127
 fi
 
-# The first process of a container does not even see a signal that it has no handler for yet. Blocked, a SIGTERM waits
-# until rapid can take it.
-server="env --block-signal=TERM rapid"
-
 # The image's user is not root. Where a derived image or a flag says root, the function is still not to run as root.
 if [ "$(id -u)" = 0 ]; then
     unprivileged="setpriv --reuid=993 --regid=990 --clear-groups"
     if $unprivileged true 2>/dev/null; then
-        exec $unprivileged $server
+        exec $unprivileged rapid
     fi
     echo "running as root: this container may not change its user; run it with --user 993:990" >&2
 fi
-exec $server
+exec rapid

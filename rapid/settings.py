@@ -97,7 +97,7 @@ def load(program: str, flags: Mapping[str, str], environ: Mapping[str, str], han
     name = read.text("test_function", "AWS_LAMBDA_FUNCTION_NAME")
     version = read.text("$LATEST", "AWS_LAMBDA_FUNCTION_VERSION")
     account = read.text("012345678912", "AWS_ACCOUNT_ID")
-    if not re.fullmatch(r"\d{12}", account):
+    if not re.fullmatch(r"[0-9]{12}", account):
         raise SettingError(f"AWS_ACCOUNT_ID is {account!r}: expected 12 digits")
     if not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", name):
         raise SettingError(
@@ -166,7 +166,7 @@ def _whole(read: Reader, name: str, default: int) -> int:
     found = read.find(None, name)
     if not found:
         return default
-    if not re.fullmatch(r"[1-9]\d{0,8}", found[1]):
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", found[1]):
         raise SettingError(f"{name} is {found[1]!r}: expected a whole number of MB")
     return int(found[1])
 
@@ -184,6 +184,6 @@ def parse_address(name: str, value: str) -> Address:
 
 
 def _port(name: str, value: str, text: str) -> int:
-    if not re.fullmatch(r"\d{1,5}", text) or int(text) > 65535:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65535:
         raise SettingError(f"{name} is {value!r}: expected a port between 0 and 65535")
     return int(text)

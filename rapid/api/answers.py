@@ -92,7 +92,9 @@ def _without_cause(body: bytes) -> bytes:
     """Only what a caller may see of an error with cause (AWS: `errorMessage`, `errorType`, `stackTrace`)."""
     try:
         document = json.loads(body)
-        shown = {key: document[key] for key in ("errorMessage", "errorType", "stackTrace") if key in document}
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
         return b'"Invalid error body"'
+    shown = {key: document[key] for key in ("errorMessage", "errorType", "stackTrace") if key in document}
     return json.dumps(shown, separators=(",", ":")).encode()

@@ -47,7 +47,7 @@ class RuntimeApi:
         serve: ASGIApp = self._router
         if path == NEXT and method == "GET":
             serve = self.next
-        elif method == "POST" and path.startswith(INVOCATION) and path.endswith("/response"):
+        elif method == "POST" and path.startswith(INVOCATION) and path.endswith("/response") and path.count("/") == 5:
             serve = self.response
         try:
             await serve(scope, receive, send)
@@ -127,7 +127,7 @@ def event_headers(attempt: Attempt) -> list[tuple[bytes, bytes]]:
         (b"lambda-runtime-invocation-id", attempt.invocation_id.encode()),
         (b"lambda-runtime-deadline-ms", str(attempt.deadline_ms).encode()),
         (b"lambda-runtime-invoked-function-arn", invocation.function_arn.encode()),
-        (b"lambda-runtime-trace-id", invocation.trace_id.encode()),
+        (b"lambda-runtime-trace-id", invocation.trace_id.encode("latin-1")),
     ]
     if invocation.client_context:
         headers.append((b"lambda-runtime-client-context", invocation.client_context.encode()))
@@ -161,7 +161,7 @@ def _router(api: RuntimeApi) -> ASGIApp:
         made.methods = {method}  # Starlette would add HEAD to GET; AWS's server does not have it
         return made
 
-    return Starlette(
+    app = Starlette(
         routes=[
             route(PING, "GET", PlainTextResponse("pong")),
             route(NEXT, "GET", api.next),
@@ -176,6 +176,8 @@ def _router(api: RuntimeApi) -> ASGIApp:
             HTTPStatus.INTERNAL_SERVER_ERROR: _failed,
         },
     )
+    app.router.redirect_slashes = False  # a path that is not there is not found
+    return app
 
 
 async def _refused(_: Request, refused: Exception) -> Response:

@@ -13,7 +13,7 @@ class Invocation:
         request_id: UUID, the same in the logs, in the runtime's headers and in the caller's answer.
         payload: the event, JSON text.
         function_arn: the ARN as invoked, with the qualifier if there was one.
-        trace_id: value for `Lambda-Runtime-Trace-Id`, never empty.
+        trace_id: value for `Lambda-Runtime-Trace-Id`, never empty; its characters stand for bytes (Latin-1).
         client_context: decoded JSON text, ASCII, on one line.
         cognito_identity: JSON text `{"cognitoIdentityId", "cognitoIdentityPoolId"}`.
         tenant_id: the caller's `X-Amz-Tenant-Id`.

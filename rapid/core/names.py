@@ -21,7 +21,8 @@ _FUNCTION_NAME = re.compile(
     r"(?P<arn>arn:(?:aws[a-zA-Z-]*)?:lambda:)?"
     r"(?P<region>(?:eusc-)?[a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d:)?"
     r"(?P<account>\d{12}:)?(?P<literal>function:)?"
-    r"(?P<name>[a-zA-Z0-9_.-]+)(?::(?P<qualifier>\$LATEST(?:\.PUBLISHED)?|[a-zA-Z0-9_-]+))?"
+    r"(?P<name>[a-zA-Z0-9_.-]+)(?::(?P<qualifier>\$LATEST(?:\.PUBLISHED)?|[a-zA-Z0-9_-]+))?",
+    re.ASCII,
 )
 _QUALIFIER = re.compile(r"\$LATEST(?:\.PUBLISHED)?|[a-zA-Z0-9$_-]+")
 _TENANT = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]+")

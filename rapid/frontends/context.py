@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from rapid import ids
 from rapid.core.names import InvalidName, check_tenant
 from rapid.frontends.errors import ServiceError
+from rapid.frontends.payload import refuse_constant
 
 MAX_CLIENT_CONTEXT = 3583
 """Bytes of base64 that a client context may have (AWS API reference, "Invoke")."""
@@ -32,7 +33,7 @@ def client_context(headers: Headers) -> str | None:
         )
     try:
         text = base64.b64decode(encoded, validate=True).decode()
-        document = json.loads(text)
+        document = json.loads(text, parse_constant=refuse_constant)
     except (binascii.Error, ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):

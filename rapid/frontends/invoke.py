@@ -171,7 +171,7 @@ class _Face:
 
 
 def _router(front_end: InvokeFrontEnd) -> ASGIApp:
-    return Starlette(
+    app = Starlette(
         routes=[
             Route(PREFIX + "{name}" + SUFFIX, _Face(front_end.invoke), methods=["POST"]),
             Route("/healthz", JSONResponse({"status": "ok"}), methods=["GET"]),
@@ -182,6 +182,8 @@ def _router(front_end: InvokeFrontEnd) -> ASGIApp:
             HTTPStatus.INTERNAL_SERVER_ERROR: _failed,
         },
     )
+    app.router.redirect_slashes = False  # a path that is not there is not found
+    return app
 
 
 async def _unknown(request: Request, _: Exception) -> Response:

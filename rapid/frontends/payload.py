@@ -6,16 +6,17 @@ import json
 from typing import NoReturn
 
 
-class InvalidPayload(Exception):
+class InvalidPayload(ValueError):
     """The payload is not JSON; the text says where."""
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def refuse_constant(name: str) -> NoReturn:
+    """For `json`, which would read NaN and Infinity otherwise."""
     raise InvalidPayload(f"Non-standard token '{name}'")
 
 
 # Numbers are not needed, so they are read in the way that has no limit on their digits.
-_decode = json.JSONDecoder(parse_int=float, parse_constant=_refuse_constant).decode
+_decode = json.JSONDecoder(parse_int=float, parse_constant=refuse_constant).decode
 
 
 def event(payload: bytes) -> bytes:

@@ -52,8 +52,17 @@ RUN python -m pip install -r requirements.txt --target /tmp/packages
 FROM ${BASE}
 COPY --from=build /tmp/packages ${LAMBDA_TASK_ROOT}
 COPY src/ ${LAMBDA_TASK_ROOT}/src/
-RUN mkdir data && echo 42 > data/answer && python -m compileall -q .
+RUN mkdir data && echo 42 > data/answer
 CMD ["src/app.handler"]
+"""
+
+NEEDS_ROOT = """
+ARG BASE
+FROM ${BASE}
+USER root
+COPY app.py ${LAMBDA_TASK_ROOT}
+RUN chmod 600 app.py && chown sbx_user1051 app.py && python -m compileall -q . && mkdir /data && ldconfig
+CMD ["app.handler"]
 """
 
 LAYERS = """
@@ -105,6 +114,14 @@ def test_several_stages_and_commands_in_the_task_root(engine: Engine, images: Im
     with engine.running(images.derive("stages", python, files)) as container:
         assert container.invoke().json == {"six": "/var/task/six.py", "type": "str"}
         assert container.exec("cat", "data/answer").stdout == "42\n"
+
+
+def test_user_root_allows_all_commands_and_the_function_still_does_not_run_as_root(
+    engine: Engine, images: Images, python: str
+) -> None:
+    files = {"Dockerfile": NEEDS_ROOT, "app.py": "import os\n\ndef handler(event, context):\n    return os.getuid()\n"}
+    with engine.running(images.derive("root", python, files)) as container:
+        assert container.invoke().json == 993
 
 
 def test_layers_bring_modules_and_programs(engine: Engine, images: Images, python: str) -> None:

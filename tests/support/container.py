@@ -48,14 +48,16 @@ class Engine:
         """One command of the engine, waited for."""
         return _run([self.program, *words], check, patience)
 
+    def builder(self) -> list[str]:
+        """The command that builds images."""
+        if self.program == "podman" and BUILDER.exists():
+            return ["bash", str(BUILDER), "build"]
+        # podman's own format of images has no HEALTHCHECK
+        return [self.program, "build", *(["--format", "docker"] if self.program == "podman" else [])]
+
     def build(self, tag: str, context: Path, *flags: str) -> None:
         """Build the folder `context`."""
-        if self.program == "podman" and BUILDER.exists():
-            words = ["bash", str(BUILDER), "build"]
-        else:
-            # podman's own format of images has no HEALTHCHECK
-            words = [self.program, "build", *(["--format", "docker"] if self.program == "podman" else [])]
-        _run([*words, "--tag", tag, *flags, str(context)], True, BUILD_PATIENCE)
+        _run([*self.builder(), "--tag", tag, *flags, str(context)], True, BUILD_PATIENCE)
 
     def inspect(self, name: str) -> dict[str, Any]:
         """What the engine knows of an image or container."""
@@ -103,7 +105,8 @@ class Engine:
 
     def remove(self, name: str) -> None:
         """End and remove a container, if there is one of that name."""
-        self.run("rm", "--force", "--volumes", name, check=False)
+        at_once = ("--time", "0") if self.program == "podman" else ()
+        self.run("rm", "--force", *at_once, "--volumes", name, check=False)
 
 
 class Container:
@@ -140,10 +143,10 @@ class Container:
 
     def processes(self) -> dict[int, str]:
         """Command line by process id, of all processes but the one that asks."""
-        script = 'for p in /proc/[0-9]*; do echo "${p#/proc/} $(tr "\\0" " " <$p/cmdline)"; done'
+        command = "$(tr '\\0' ' ' <$p/cmdline)"
+        script = f"for p in /proc/[0-9]*; do [ $p = /proc/$$ ] || printf '%s %s\\n' ${{p#/proc/}} \"{command}\"; done"
         lines = self.exec("sh", "-c", script).stdout.splitlines()
-        found = (line.partition(" ") for line in lines if script not in line)
-        return {int(pid): command.strip() for pid, _, command in found if command.strip()}
+        return {int(pid): command.strip() for pid, _, command in (line.partition(" ") for line in lines)}
 
     @property
     def state(self) -> dict[str, Any]:

@@ -1,0 +1,138 @@
+"""Real processes: their output, their end, their memory."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from rapid.environments.process import Command, LaunchError, RuntimeProcess
+from rapid.environments.reaper import Exit, Reaper
+
+MEGABYTE = 1024  # KiB
+
+
+class Sink:
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.heard = asyncio.Event()
+
+    def output(self, data: bytes) -> bool:
+        self.data += data
+        self.heard.set()
+        return True
+
+    def on_drained(self, callback: Callable[[], None]) -> None:
+        callback()
+
+
+async def run(script: str, *, kill: bool = False) -> tuple[int, bytes, int]:
+    """Run a Python script as a runtime; (exit status, output, peak KiB)."""
+    reaper, sink, left = Reaper(), Sink(), asyncio.get_running_loop().create_future()
+    reaper.install(asyncio.get_running_loop())
+    try:
+        command = Command((sys.executable, "-c", script), os.getcwd(), dict(os.environ))
+        process = RuntimeProcess(command, sink, reaper, left.set_result)
+        if kill:
+            process.kill()
+        status = await asyncio.wait_for(left, 20)
+        process.close()
+        return status, sink.data, process.memory.read()
+    finally:
+        reaper.remove()
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "output"),
+    [
+        ("print('a'); import sys; print('b', file=sys.stderr, flush=True)", 0, {b"a\n", b"b\n"}),
+        ("raise SystemExit(7)", 7, set()),
+        ("import os; os.abort()", -6, set()),
+    ],
+)
+def test_a_runtime_is_heard_and_its_exit_is_told(script: str, status: int, output: set[bytes]) -> None:
+    left, data, _ = uvloop.run(run(script))
+    assert left == status
+    assert set(data.splitlines(keepends=True)) == output
+
+
+def test_more_output_than_a_pipe_holds_arrives_whole() -> None:
+    _, data, _ = uvloop.run(run("print('x' * 1_000_000)"))
+    assert data == b"x" * 1_000_000 + b"\n"
+
+
+def test_a_killed_runtime_left_by_a_signal() -> None:
+    assert uvloop.run(run("import signal; signal.pause()", kill=True))[0] == -9
+
+
+def test_the_peak_is_that_of_the_runtime_even_after_it_has_left() -> None:
+    _, _, peak = uvloop.run(run("block = bytearray(150 * 1024 * 1024); block[::4096] = b'x' * len(block[::4096])"))
+    assert 150 * MEGABYTE < peak < 250 * MEGABYTE
+
+
+def test_children_count_into_the_memory() -> None:
+    script = (
+        "import os, sys, signal\n"
+        "if os.fork() == 0:\n"
+        "    block = b'x' * (100 * 1024 * 1024)\n"
+        "    print('ready', flush=True)\n"
+        "signal.pause()"
+    )
+
+    async def scenario() -> int:
+        reaper, sink = Reaper(), Sink()
+        left = asyncio.get_running_loop().create_future()
+        reaper.install(asyncio.get_running_loop())
+        command = Command((sys.executable, "-c", script), os.getcwd(), dict(os.environ))
+        process = RuntimeProcess(command, sink, reaper, left.set_result)
+        await asyncio.wait_for(sink.heard.wait(), 20)
+        peak = process.memory.read()
+        process.kill()
+        await asyncio.wait_for(left, 20)
+        process.close()
+        reaper.remove()
+        return peak
+
+    assert uvloop.run(scenario()) > 100 * MEGABYTE
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("/no/such/program",), "fork/exec /no/such/program: no such file or directory"),
+        (("{folder}/not-executable",), "fork/exec {folder}/not-executable: permission denied"),
+        (("{folder}/no-program",), "fork/exec {folder}/no-program: exec format error"),
+    ],
+)
+def test_a_command_that_cannot_start_says_why(words: tuple[str, ...], reason: str, tmp_path: Path) -> None:
+    tmp_path.joinpath("not-executable").write_text("")
+    tmp_path.joinpath("no-program").write_bytes(b"\x00\x01")
+    tmp_path.joinpath("no-program").chmod(0o755)
+    command = Command(tuple(word.format(folder=tmp_path) for word in words), str(tmp_path), {})
+
+    async def scenario() -> None:
+        RuntimeProcess(command, Sink(), Reaper(), lambda status: None)
+
+    with pytest.raises(LaunchError) as error:
+        asyncio.run(scenario())
+    assert str(error.value) == reason.format(folder=tmp_path)
+
+
+def test_orphans_are_collected_too() -> None:
+    reaper, seen = Reaper(), list[Exit]()
+    stranger = os.posix_spawn("/bin/true", ["true"], {})
+    watched = os.posix_spawn("/bin/false", ["false"], {})
+    reaper.watch(watched, seen.append)
+    for pid in (stranger, watched):
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    reaper.collect()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(stranger, os.WNOHANG)
+    assert [exit_.status for exit_ in seen] == [1]

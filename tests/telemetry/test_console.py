@@ -1,0 +1,88 @@
+"""The console: lines in order, nobody held up, nothing lost while somebody reads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from rapid.core.effects import InvokeStart
+from rapid.telemetry.console import HIGH_WATER, Console
+from rapid.telemetry.log import TAIL_BYTES, EnvironmentLog
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    ours, theirs = os.pipe()
+    yield ours, theirs
+    for end in (ours, theirs):
+        with contextlib.suppress(OSError):  # a test may have closed it
+            os.close(end)
+
+
+def test_a_platform_line_never_continues_a_line_of_the_function(pipe: tuple[int, int]) -> None:
+    async def scenario() -> None:
+        console = Console(pipe[1])
+        console.output(b"no newline")
+        console.platform("END\n")
+        console.output(b"whole\n")
+        console.platform("END\n")
+        console.flush()
+
+    asyncio.run(scenario())
+    assert os.read(pipe[0], 100) == b"no newline\nEND\nwhole\nEND\n"
+
+
+def test_a_reader_that_does_not_read_holds_up_nobody_and_loses_nothing(pipe: tuple[int, int]) -> None:
+    written = b"".join(b"%07d\n" % number for number in range(2 * HIGH_WATER // 8))
+    read = bytearray()
+
+    async def scenario() -> None:
+        console = Console(pipe[1])
+        drained = asyncio.Event()
+        assert console.output(written) is False
+        console.on_drained(drained.set)
+        os.set_blocking(pipe[0], False)
+        asyncio.get_running_loop().add_reader(pipe[0], lambda: read.extend(os.read(pipe[0], 65536)))
+        await asyncio.wait_for(drained.wait(), 20)
+        asyncio.get_running_loop().remove_reader(pipe[0])
+
+    asyncio.run(scenario())
+    try:
+        while piece := os.read(pipe[0], 65536):
+            read.extend(piece)
+    except BlockingIOError:
+        pass
+    assert bytes(read) == written
+
+
+def test_without_a_reader_the_server_goes_on(pipe: tuple[int, int]) -> None:
+    os.close(pipe[0])
+
+    async def scenario() -> bool:
+        console = Console(pipe[1])
+        console.platform("START\n")
+        await asyncio.sleep(0)
+        return console.output(b"x" * HIGH_WATER)
+
+    assert asyncio.run(scenario()) is True
+
+
+def test_the_tail_is_the_last_4_kb_since_the_start_line(pipe: tuple[int, int]) -> None:
+    async def scenario() -> tuple[bytes, bytes]:
+        log = EnvironmentLog(Console(pipe[1]), "$LATEST", 128)
+        log.output(b"before\n")
+        log.record(InvokeStart("i"), 0)
+        log.output(b"short\n")
+        short = log.tail()
+        for number in range(3000):
+            log.output(b"%05d\n" % number)
+        return short, log.tail()
+
+    short, long = asyncio.run(scenario())
+    assert short == b"START RequestId: i Version: $LATEST\nshort\n"
+    assert len(long) == TAIL_BYTES
+    assert long.endswith(b"02999\n")

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.emulator import binary
-from tests.support.program import AWSLAMBDARIC, environ, until
+from tests.support.program import AWSLAMBDARIC, environ, free_port, until
 
 EVENT = b'{"hello":"world"}'
 REQUEST = b"POST /2015-03-31/functions/function/invocations HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n%s" % (
@@ -104,13 +104,6 @@ def load(target: Target, callers: int, seconds: float, pool: multiprocessing.poo
     elapsed = time.perf_counter() - began
     target.rates.setdefault(callers, []).append(sum(answers for answers, _ in results) / elapsed)
     target.errors[callers] = target.errors.get(callers, 0) + sum(errors for _, errors in results)
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def targets() -> list[Target]:

@@ -6,8 +6,10 @@ import http.client
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
-from rapid.settings import Address, load
+from rapid import cli
+from rapid.settings import RIE_NAME, Address, SettingError, load
 
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 TIMEOUT = 2.0
@@ -26,11 +28,32 @@ def check(address: Address) -> str | None:
     return None if status == 200 else f"{address}: HTTP status {status}"
 
 
+def flags(command_line: bytes) -> Mapping[str, str]:
+    """The flags that the container's first process was started with, if that is rapid (`/proc/1/cmdline`)."""
+    words = command_line.decode("utf-8", "replace").rstrip("\0").split("\0")
+    names = [os.path.basename(word) for word in words[:3]]  # python -I rapid
+    program = next((name for name in ("rapid", RIE_NAME) if name in names), None)
+    if program is None:
+        return {}
+    try:
+        return cli.parse(words[names.index(program) + 1 :]).flags
+    except SettingError:
+        return {}
+
+
+def first_process() -> bytes:
+    """The command line of process 1, empty where it cannot be read."""
+    try:
+        return Path("/proc/1/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def main(environ: Mapping[str, str]) -> int:
     """The exit code. Behind another Runtime API there is no server here, and nothing to find fault with."""
     if environ.get("AWS_LAMBDA_RUNTIME_API"):
         return 0
-    problem = check(load("rapid", {}, environ).invoke_address)
+    problem = check(load("rapid", flags(first_process()), environ).invoke_address)
     if problem:
         sys.stderr.write(f"unhealthy: {problem}\n")
     return 1 if problem else 0

@@ -30,6 +30,13 @@ def test_the_check_follows_the_port(engine: Engine, function: str) -> None:
         assert container.exec(*CHECK).returncode == 0
 
 
+def test_the_check_follows_the_flags_of_the_first_process(engine: Engine, function: str) -> None:
+    words = ("--runtime-interface-emulator-address", ":8082", "/var/runtime/bootstrap", "app.handler")
+    with engine.running(function, *words, flags=("--entrypoint", "aws-lambda-rie"), ready=False) as container:
+        container.said("invoke at http://0.0.0.0:8082")
+        assert container.exec(*CHECK).returncode == 0
+
+
 def test_the_check_fails_in_one_line_where_nothing_answers(engine: Engine, python: str) -> None:
     done = engine.finish(python, *CHECK[1:], flags=("--entrypoint", CHECK[0]))
     assert done.returncode == 1

@@ -32,12 +32,11 @@ def begin(do: Callable[..., T], *words: Any, **more: Any) -> Future[T]:
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One invocation as both ends see it: the event that the runtime was given, and the caller who waits."""
+class Given:
+    """An event that the runtime was given, and the ways to answer it."""
 
     program: Program
     event: Reply
-    caller: Future[Reply]
 
     @property
     def id(self) -> str:
@@ -48,11 +47,6 @@ class Turn:
         """Path of its answers, with the version."""
         return f"/2018-06-01/runtime/invocation/{self.id}"
 
-    @property
-    def answer(self) -> Reply:
-        """What the caller received."""
-        return self.caller.result(PATIENCE)
-
     def respond(self, body: bytes = b"null", headers: Mapping[str, str] | None = None) -> Reply:
         """Post a response."""
         return self.program.runtime("POST", f"/runtime/invocation/{self.id}/response", body, headers)
@@ -60,6 +54,18 @@ class Turn:
     def fail(self, body: bytes = b"{}", headers: Mapping[str, str] | None = None) -> Reply:
         """Post an error."""
         return self.program.runtime("POST", f"/runtime/invocation/{self.id}/error", body, headers)
+
+
+@dataclass(frozen=True)
+class Turn(Given):
+    """One invocation as both ends see it: the event, and the caller who waits."""
+
+    caller: Future[Reply]
+
+    @property
+    def answer(self) -> Reply:
+        """What the caller received."""
+        return self.caller.result(PATIENCE)
 
 
 class Played:
@@ -75,6 +81,10 @@ class Played:
     def _asked(self) -> Reply | None:
         reply = self.program.runtime("GET", "/runtime/invocation/next")
         return None if b"from Exited" in reply.body else reply
+
+    def take(self) -> Given:
+        """The next event, whoever has sent it."""
+        return Given(self.program, self.next())
 
     def turn(self, event: Any = None, headers: Mapping[str, str] | None = None, name: str = "function") -> Turn:
         """Invoke, and take the event."""

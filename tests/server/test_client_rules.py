@@ -167,7 +167,7 @@ def test_r10_a_request_header_may_have_a_mebibyte(played: Played, size: int) -> 
 def test_r10_header_values_may_hold_raw_utf_8(played: Played) -> None:
     turn = played.turn()
     sent = head("POST", f"{turn.path}/error", {"Content-Length": "36"})
-    sent = sent[:-2] + "Lambda-Runtime-Function-XRay-Error-Cause: {\"message\":\"Größe 🎉\"}\r\n\r\n".encode()
+    sent = sent[:-2] + 'Lambda-Runtime-Function-XRay-Error-Cause: {"message":"Größe 🎉"}\r\n\r\n'.encode()
     with connected(played.program.runtime_address) as connection:
         connection.send(sent + b'{"errorType":"E","errorMessage":"m"}')
         assert connection.reply().status == 202
@@ -227,7 +227,11 @@ def test_r12_one_request_may_have_a_large_header_and_trailers(played: Played) ->
 
 def test_r13_trailers_survive_that_come_long_after_the_headers(played: Played) -> None:
     turn = played.turn()
-    headers = {"Transfer-Encoding": "chunked", "Trailer": "Lambda-Runtime-Function-Error-Type", "Expect": "100-continue"}
+    headers = {
+        "Transfer-Encoding": "chunked",
+        "Trailer": "Lambda-Runtime-Function-Error-Type",
+        "Expect": "100-continue",
+    }
     whole = chunked(b"x" * 300_000, trailers={"Lambda-Runtime-Function-Error-Type": "Function.Late"})
     with connected(played.program.runtime_address) as connection:
         connection.send(head("POST", f"{turn.path}/response", headers))
@@ -263,7 +267,9 @@ def test_r15_a_parked_next_does_not_hold_up_the_end(tmp_path: Path, number: int)
 
 
 def test_r16_the_api_listens_before_the_runtime_is_started(tmp_path: Path) -> None:
-    script = 'exec 3<>"/dev/tcp/${AWS_LAMBDA_RUNTIME_API%:*}/${AWS_LAMBDA_RUNTIME_API#*:}" && echo let in; exec sleep 99'
+    script = (
+        'exec 3<>"/dev/tcp/${AWS_LAMBDA_RUNTIME_API%:*}/${AWS_LAMBDA_RUNTIME_API#*:}" && echo let in; exec sleep 99'
+    )
     with running(["bash", "-c", script], tmp_path) as program:
         program.said("^let in$")
 

@@ -155,7 +155,9 @@ def test_the_handler_knows_the_callers_request_id(served: Program) -> None:
     assert reply.json["request"] == reply.headers["x-amzn-requestid"]
 
 
-@pytest.mark.parametrize("custom", [{"a": "b"}, {"text": "Größe 🎉"}, {"line": "a\nb\x7f"}, {"deep": {"list": [1, None]}}])
+@pytest.mark.parametrize(
+    "custom", [{"a": "b"}, {"text": "Größe 🎉"}, {"line": "a\nb\x7f"}, {"deep": {"list": [1, None]}}]
+)
 def test_the_client_context_arrives_decoded(served: Program, custom: Any) -> None:
     document = {"custom": custom, "client": {"app_title": "x"}, "env": {"locale": "de"}}
     raw = json.dumps(document, ensure_ascii=False).encode()

@@ -228,7 +228,9 @@ def test_a_larger_response_is_refused_and_the_caller_is_told_its_size(played: Pl
     ids=["length", "chunked"],
 )
 @pytest.mark.parametrize("what", ["response", "error"])
-def test_an_answer_cut_short_is_the_callers_error(played: Played, headers: dict[str, str], part: bytes, what: str) -> None:
+def test_an_answer_cut_short_is_the_callers_error(
+    played: Played, headers: dict[str, str], part: bytes, what: str
+) -> None:
     turn = played.turn()
     with connected(played.program.runtime_address) as connection:
         connection.send(head("POST", f"{turn.path}/{what}", headers) + part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import select
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,6 +35,10 @@ class Connection:
         headers = {name.lower(): value for name, value in http.client.parse_headers(self._stream).items()}
         length = 0 if method == "HEAD" else int(headers.get("content-length", "0"))
         return Reply(int(status[1]), headers, self._stream.read(length))
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has been said, nor the connection closed, by now."""
+        return not select.select([self.sock], [], [], 0)[0]
 
     def ends(self) -> bool:
         """Wait for the other side to close; False when it says something first."""

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -33,6 +34,13 @@ def until(ask: Callable[[], T | None], what: str, seconds: float = PATIENCE) -> 
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s for: {what}")
         threading.Event().wait(0.01)
+
+
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)

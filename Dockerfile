@@ -15,6 +15,7 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE bootstrap ./
 COPY runtime ./runtime
 COPY rapid ./rapid
+COPY extensions ./extensions
 # rapid has a virtual environment of its own and runs isolated (-I): the function's packages and variables never reach
 # it, nor its packages the function. pip and what only developers use leave when it is done.
 RUN python -m venv /usr/local/lib/rapid \
@@ -25,6 +26,7 @@ RUN python -m venv /usr/local/lib/rapid \
     && find /usr/local/lib/rapid -type d -name tests -prune -exec rm -r {} + \
     && find /usr/local/lib/rapid -name '*.so' -exec strip --strip-unneeded {} + \
     && rm -r /usr/local/lib/rapid/lib/python*/site-packages/rapid/_bootstrap \
+             /usr/local/lib/rapid/lib/python*/site-packages/rapid_extensions \
     && sed -i '1s/$/ -I/' /usr/local/lib/rapid/bin/rapid \
     && python -m compileall -q --invalidation-mode unchecked-hash /usr/local/lib/rapid/lib \
     && mkdir -p /var/runtime \

@@ -5,7 +5,7 @@
 # Elsewhere rapid runs, and starts the bootstrap itself.
 #
 # The first process of a container never learns of a signal that came before it had a handler. Blocked from the first
-# line on, an early SIGTERM waits until rapid can take it.
+# line on, an early SIGTERM waits until rapid can take it. (Commands run within $(): for others dash unblocks it.)
 if [ $# -ne 1 ]; then
     echo "entrypoint requires the handler name to be the first argument" >&2
     exit 142
@@ -23,7 +23,7 @@ fi
 # The image's user is not root. Where a derived image or a flag says root, the function is still not to run as root.
 if [ "$(id -u)" = 0 ]; then
     unprivileged="setpriv --reuid=993 --regid=990 --clear-groups"
-    if $unprivileged true 2>/dev/null; then
+    if [ "$($unprivileged echo may 2>/dev/null)" = may ]; then
         exec $unprivileged rapid
     fi
     echo "running as root: this container may not change its user; run it with --user 993:990" >&2

@@ -58,6 +58,7 @@ def run(settings: Settings, command: RuntimeCommand, environ: Mapping[str, str])
         loop = asyncio.get_running_loop()
         reaper.install(loop)
         stopping = Stopping(loop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, Stopping.SIGNALS)
         await api.start()  # clients do not survive a refused connection: listen first, spawn after
         environment.start()
         await front_end.start()
@@ -67,16 +68,19 @@ def run(settings: Settings, command: RuntimeCommand, environ: Mapping[str, str])
         reaper.remove()
         console.flush()
 
+    signal.pthread_sigmask(signal.SIG_BLOCK, Stopping.SIGNALS)  # until there is a loop to take them
     uvloop.run(main())
 
 
 class Stopping:
     """What the signals have asked for: the first begins the shutdown, a second hurries it."""
 
+    SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.begun = asyncio.Event()
         self.hurried = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in self.SIGNALS:
             loop.add_signal_handler(number, self._record)
 
     def _record(self) -> None:

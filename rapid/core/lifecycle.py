@@ -221,7 +221,8 @@ class Lifecycle:
     def _report(self, status: str, now: float, error_type: str | None = None) -> do.InvokeReport:
         assert self._attempt is not None
         init_ms, self._init_ms, self._in_progress = self._init_ms, None, False
-        duration = min(now - self._began, self._timeout) * 1000
+        # A timer may be early by a fraction of a millisecond: what timed out has taken its whole timeout.
+        duration = (self._timeout if status == "timeout" else min(now - self._began, self._timeout)) * 1000
         return do.InvokeReport(self._attempt.invocation.request_id, status, duration, init_ms, error_type)
 
 

@@ -7,6 +7,7 @@ so none is asked for.
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import parse_qs
@@ -45,6 +46,7 @@ class InvokeFrontEnd:
         self._invoker = invoker
         self._function = function
         self._version = (b"x-amz-executed-version", function.version.encode())
+        self._arn = functools.lru_cache(maxsize=128)(self._resolve)  # callers write the same few names
         self._router = _router(self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +88,7 @@ class InvokeFrontEnd:
         self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, request_id: str, trace_id: str
     ) -> Invocation:
         """The request as an invocation; the parameters are checked before the body is read."""
-        arn = self._resolve(scope)
+        arn = self._arn(scope["path"], scope["query_string"])
         _check_type(headers)
         _log_wanted(headers)
         client_context = context.client_context(headers)
@@ -104,12 +106,9 @@ class InvokeFrontEnd:
             request_id, event, arn, trace_id, client_context, context.cognito_identity(headers), tenant_id
         )
 
-    def _resolve(self, scope: Scope) -> str:
-        written = scope["path"][len(PREFIX) : -len(SUFFIX)]
-        qualifier = None
-        if scope["query_string"]:
-            values = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-            qualifier = values.get("Qualifier", [None])[-1]
+    def _resolve(self, path: str, query: bytes) -> str:
+        written = path[len(PREFIX) : -len(SUFFIX)]
+        qualifier = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("Qualifier", [None])[-1]
         try:
             return self._function.resolve(written, qualifier)
         except InvalidName as error:

@@ -14,6 +14,9 @@ from collections.abc import Callable
 HIGH_WATER = 1024 * 1024
 """Bytes that may wait before functions are held up."""
 
+FLUSH_PATIENCE = 2.0
+"""Seconds that the last lines wait for a reader who takes nothing."""
+
 
 class Console:
     """Writes to a file descriptor, which stays in the mode it is in (it may be shared with other programs)."""
@@ -26,6 +29,7 @@ class Console:
         self._poll.register(fd, select.POLLOUT)
         self._waiting = bytearray()
         self._watching = False
+        self._room: select.epoll | None = None
         self._drained: list[Callable[[], None]] = []
         self._at_line_start = True
         self._closed = False
@@ -44,9 +48,11 @@ class Console:
         self._drained.append(callback)
 
     def flush(self) -> None:
-        """Write all that waits, blocking if it must: the last thing before the process leaves."""
+        """Write all that waits, for as long as someone reads: the last thing before the process leaves."""
+        if self._watching:
+            self._watch(False)
         try:
-            while self._waiting and not self._closed:
+            while self._waiting and self._poll.poll(FLUSH_PATIENCE * 1000):
                 self._consume(os.write(self._fd, self._waiting[: select.PIPE_BUF]))
         except OSError:
             self._give_up()
@@ -77,11 +83,15 @@ class Console:
                 callback()
 
     def _watch(self, on: bool) -> None:
+        """Have the loop call when there is room. It is given an epoll: what it watches it puts into another mode."""
         self._watching = on
+        if self._room is None:
+            self._room = select.epoll()
+            self._room.register(self._fd, select.EPOLLOUT)
         if on:
-            self._loop.add_writer(self._fd, self._work)
+            self._loop.add_reader(self._room, self._work)
         else:
-            self._loop.remove_writer(self._fd)
+            self._loop.remove_reader(self._room)
 
     def _consume(self, count: int) -> None:
         del self._waiting[:count]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from pathlib import Path
+
 import pytest
 
 from tests.support.container import Container, Engine
@@ -9,6 +12,7 @@ from tests.support.container import Container, Engine
 pytestmark = pytest.mark.container
 
 ONE_ARGUMENT = "entrypoint requires the handler name to be the first argument\n"
+SIGTERM_BIT = 1 << (signal.SIGTERM - 1)
 
 
 @pytest.mark.parametrize("words", [(), ("app.handler", "more")], ids=["none", "two"])
@@ -29,9 +33,8 @@ def test_the_argument_becomes_the_handler(served: Container) -> None:
 
 def test_rapid_is_process_1_and_the_function_its_child(served: Container) -> None:
     pid = served.invoke({"do": "tell"}).json["answer"]["pid"]
-    processes = served.processes()
-    assert "rapid" in processes[1]
-    assert processes.keys() == {1, pid}
+    assert "/usr/local/bin/rapid" in served.processes()[1].split()
+    assert "PPid:\t1\n" in served.exec("cat", f"/proc/{pid}/status").stdout
 
 
 def test_a_handler_that_is_not_there_is_told_to_the_caller_and_in_the_log(engine: Engine, function: str) -> None:
@@ -63,3 +66,22 @@ def test_behind_another_runtime_api_only_the_bootstrap_runs(
     else:
         assert done.returncode == 1
         assert "127.0.0.1:9" in done.stderr
+
+
+@pytest.mark.parametrize("user", ["993:990", "1234:1234", "0"])
+@pytest.mark.parametrize(
+    ("program", "environ", "blocked"),
+    [
+        ("/var/lang/bin/rapid", (), SIGTERM_BIT),
+        ("/var/runtime/bootstrap", ("--env", "AWS_LAMBDA_RUNTIME_API=127.0.0.1:9"), 0),
+    ],
+    ids=["rapid", "bootstrap"],
+)
+def test_an_early_sigterm_waits_for_rapid_and_not_for_a_bootstrap_alone(
+    engine: Engine, provided: str, tmp_path: Path, user: str, program: str, environ: tuple[str, ...], blocked: int
+) -> None:
+    tells = tmp_path / "tells"
+    tells.write_text("#!/bin/sh\nexec grep SigBlk /proc/self/status\n")
+    tells.chmod(0o755)
+    done = engine.finish(provided, "any", flags=("--user", user, "--volume", f"{tells}:{program}:ro", *environ))
+    assert int(done.stdout.split()[1], 16) == blocked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from botocore.config import Config  # type: ignore[import-untyped]
 from tests.server.played import Played
 from tests.server.played import played as playing
 from tests.server.wire import Connection, connected, request
-from tests.support.program import Program, call
+from tests.support.program import Program, call, until
 
 INVOKE = "/2015-03-31/functions/function/invocations"
 QUEUE = 1000
@@ -154,10 +155,11 @@ def test_beyond_a_thousand_waiting_callers_are_throttled(tmp_path: Path, many_fi
     with playing(tmp_path) as played, ExitStack() as stack:
         address = played.program.invoke_address
         callers = [stack.enter_context(connected(address)) for _ in range(QUEUE + 1)]
-        for number, caller in enumerate(callers):
+        send(callers[0], 0)
+        turn = played.take()
+        for number, caller in enumerate(callers[1:], 1):
             send(caller, number)
-        turn = played.take()  # one runs, a thousand wait
-        arrived(played.program)
+        arrived(played.program)  # one runs, a thousand wait
         with connected(address) as late:
             send(late, "late")
             reply = late.reply()
@@ -173,7 +175,7 @@ def test_beyond_a_thousand_waiting_callers_are_throttled(tmp_path: Path, many_fi
         arrived(played.program)
         assert again.is_quiet()
         turn.respond()
-        assert callers[turn.event.json].reply().status == 200
+        assert callers[0].reply().status == 200
 
 
 def boto3_is_throttled(address: str) -> None:
@@ -206,4 +208,6 @@ def test_a_rapid_with_few_files_answers_again_when_there_are_some(tmp_path: Path
             for _ in range(100):
                 crowd.enter_context(connected(played.program.invoke_address))
             assert played.program.process.poll() is None
+        files = f"/proc/{played.program.process.pid}/fd"
+        until(lambda: len(os.listdir(files)) < 40, "the crowd's connections to be closed")
         played.works()

@@ -39,6 +39,8 @@ def handler(event, context):
     if child:
         print("child", child, flush=True)
     time.sleep(event.get("nap", 0))
+    while event.get("until") and not os.path.exists(event["until"]):
+        time.sleep(0.01)
     return {"pid": os.getpid(), "calls": calls, "child": child}
 """
 

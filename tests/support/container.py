@@ -217,12 +217,17 @@ class Images:
 
     @contextmanager
     def _once(self, name: str) -> Iterator[bool]:
-        """True for the first process that comes; others wait until it is done."""
+        """True for the first process that comes; others wait until it is done, and fail at once if it failed."""
         done = self._folder / f"{name}.built"
         with open(self._folder / f"{name}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            first = not done.exists()
-            yield first
+            failure = done.read_text() if done.exists() else ""
+            assert not failure, f"the image has not been built: {failure}"
+            try:
+                yield not done.exists()
+            except Exception as error:
+                done.write_text(str(error))
+                raise
             done.touch()
 
 

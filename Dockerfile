@@ -12,14 +12,23 @@ RUN apt-get update -qq \
     && apt-get install -y -qq --no-install-recommends binutils \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE bootstrap ./
+# What comes from elsewhere is fetched in a layer of its own: a change of ours needs no network. rapid has a virtual
+# environment of its own and runs isolated (-I): the function's packages and variables never reach it, nor its packages
+# the function.
+COPY pyproject.toml ./
+RUN python -m venv /usr/local/lib/rapid && python -m venv /build \
+    && list='import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb")); print(*p[sys.argv[1]][sys.argv[2]], sep="\n")' \
+    && python -c "$list" build-system requires >build.txt \
+    && python -c "$list" project dependencies >dependencies.txt \
+    && /build/bin/pip install --no-cache-dir --no-compile --retries 10 -r build.txt \
+    && /usr/local/lib/rapid/bin/pip install --no-cache-dir --no-compile --retries 10 -r dependencies.txt
+COPY README.md LICENSE bootstrap ./
 COPY runtime ./runtime
 COPY rapid ./rapid
 COPY extensions ./extensions
-# rapid has a virtual environment of its own and runs isolated (-I): the function's packages and variables never reach
-# it, nor its packages the function. pip and what only developers use leave when it is done.
-RUN python -m venv /usr/local/lib/rapid \
-    && /usr/local/lib/rapid/bin/pip install --no-cache-dir --no-compile . \
+# pip, and what only developers use, leave when it is done.
+RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
+    && /usr/local/lib/rapid/bin/pip install --no-deps --no-compile /dist/*.whl \
     && /usr/local/lib/rapid/bin/pip uninstall --yes --quiet pip \
     && find /usr/local/lib/rapid -regextype egrep -regex '.*\.(pyx|pxd|pxi|pyi|h|c)' -delete \
     && find /usr/local/lib/rapid/bin -type f ! -name rapid -delete \

@@ -27,6 +27,7 @@ def start(arguments: list[str], inherited_path: list[str]) -> NoReturn:
     `inherited_path` is the import path that the interpreter started with, without the runtime's own folder. Ends with
     exit status 1 when the handler cannot be loaded or the Runtime API fails, or with what user code exits with.
     """
+    _be_a_good_first_process()
     environ = os.environ
     environ.setdefault("AWS_EXECUTION_ENV", f"AWS_Lambda_python{sys.version_info[0]}.{sys.version_info[1]}")
     encoder = Encoder(ascii_only=not writes_raw_utf8(environ["AWS_EXECUTION_ENV"]))
@@ -39,6 +40,14 @@ def start(arguments: list[str], inherited_path: list[str]) -> NoReturn:
         run(client, _load(name, client, encoder), encoder)
     except RuntimeAPIError as error:
         sys.exit(f"runtime: {error}")
+
+
+def _be_a_good_first_process() -> None:
+    """The first process of a container has no default action on SIGTERM: without a handler it would not end."""
+    if os.getpid() == 1:
+        import signal
+
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
 
 def _new_client(environ: Mapping[str, str]) -> RuntimeClient:

@@ -12,6 +12,7 @@ from tests.support.container import Container, Engine
 pytestmark = pytest.mark.container
 
 RUNTIME_API = "127.0.0.1:9001"
+A_FEW_SECONDS = 3.0
 
 
 @pytest.fixture
@@ -35,6 +36,9 @@ def test_the_image_serves_behind_a_rapid_in_another_container(engine: Engine, fu
         assert failed.headers["x-amz-function-error"] == "Unhandled"
         assert failed.json["errorType"] == "ValueError"
         assert server.invoke({"say": "again"}).json["answer"] == {"say": "again"}
+        code, seconds = other.stop()
+        assert code == 0
+        assert seconds < A_FEW_SECONDS
 
 
 @pytest.mark.rie

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +14,6 @@ from rapid.core.diagram import DIAGRAMS
 from tests.support import pages
 from tests.support.container import Engine
 from tests.support.program import ROOT
-
-# The examples use the ports that a reader would use, so that they cannot run side by side.
-pytestmark = pytest.mark.xdist_group("documented ports")
 
 ALL = [page for page in pages.pages() if page.parent.name == "docs"]
 PLAIN = [page for page in ALL if any(not example.container for example in pages.read(page).examples)]
@@ -27,6 +27,15 @@ exec {program} "$@"
 """
 
 
+@pytest.fixture
+def ports() -> Iterator[None]:
+    """The examples use the ports that a reader would use, so that no two of them may run at the same time."""
+    with Path(tempfile.gettempdir(), "rapid-documented-ports").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.mark.usefixtures("ports")
 @pytest.mark.parametrize("path", PLAIN, ids=lambda path: path.stem)
 def test_the_examples_of_a_page_print_what_it_shows(path: Path, tmp_path: Path) -> None:
     page = pages.read(path)
@@ -35,6 +44,7 @@ def test_the_examples_of_a_page_print_what_it_shows(path: Path, tmp_path: Path) 
 
 
 @pytest.mark.container
+@pytest.mark.usefixtures("ports")
 @pytest.mark.parametrize("path", CONTAINER, ids=lambda path: path.stem)
 def test_the_container_examples_of_a_page_print_what_it_shows(
     path: Path, tmp_path: Path, engine: Engine, python: str
@@ -46,7 +56,11 @@ def test_the_container_examples_of_a_page_print_what_it_shows(
     docker.chmod(0o755)
     page = pages.read(path)
     examples = tuple(example for example in page.examples if example.container)
-    _compare(examples, pages.run(examples, page.files, tmp_path, docker.parent))
+    try:
+        _compare(examples, pages.run(examples, page.files, tmp_path, docker.parent))
+    finally:
+        for name in re.findall(r"--name (\S+)", "".join(example.script for example in examples)):
+            engine.remove(name)
 
 
 def _compare(examples: tuple[pages.Example, ...], printed: list[str]) -> None:

@@ -51,3 +51,4 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     (task / "app.py").write_text(APP)
     with running("app.handler", task, AWS_LAMBDA_FUNCTION_TIMEOUT="30") as program:
         yield program
+        assert "Traceback" not in "".join(program.errors)

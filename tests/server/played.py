@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.server.wire import connected, head
 from tests.support.program import PATIENCE, Program, Reply, running, until
 
 T = TypeVar("T")
@@ -46,6 +47,14 @@ class Given:
     def path(self) -> str:
         """Path of its answers, with the version."""
         return f"/2018-06-01/runtime/invocation/{self.id}"
+
+    def post(self, what: str, headers: Mapping[str, str], *pieces: bytes) -> Reply:
+        """Post `response` or `error` byte for byte: the head, then each piece."""
+        with connected(self.program.runtime_address) as connection:
+            connection.send(head("POST", f"{self.path}/{what}", headers))
+            for piece in pieces:
+                connection.send(piece)
+            return connection.reply()
 
     def respond(self, body: bytes = b"null", headers: Mapping[str, str] | None = None) -> Reply:
         """Post a response."""
@@ -108,6 +117,7 @@ def played(cwd: Path, **env: str) -> Iterator[Played]:
             yield Played(program)
         finally:
             until(lambda: _ended(program), "rapid to end")
+            assert "Traceback" not in "".join(program.errors)
 
 
 def _ended(program: Program) -> bool:

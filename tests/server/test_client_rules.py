@@ -14,7 +14,7 @@ import pytest
 from tests.server.played import Played, begin, error_of
 from tests.server.played import played as playing
 from tests.server.wire import chunked, connected, head, request
-from tests.support.program import call, running, until
+from tests.support.program import Reply, call, running, until
 
 NEXT = "/2018-06-01/runtime/invocation/next"
 OK = b'{"status":"OK"}\n'
@@ -56,22 +56,20 @@ def test_r03_a_parked_next_is_never_answered_204_not_even_at_the_end(tmp_path: P
         assert said == b"" or said.split()[1] == b"403"
 
 
-def test_r04_posts_are_answered_202_and_nothing_else(played: Played) -> None:
-    assert played.turn().respond().status == 202
-    assert played.turn().fail().status == 202
+@pytest.fixture(scope="module")
+def accepted(played: Played, tmp_path_factory: pytest.TempPathFactory) -> list[Reply]:
+    """The answers to a response, an error and an init error."""
+    with playing(tmp_path_factory.mktemp("task")) as other:
+        init = other.program.runtime("POST", "/runtime/init/error", b"{}")
+    return [played.turn().respond(), played.turn().fail(), init]
 
 
-def test_r04_an_init_error_is_answered_202(tmp_path: Path) -> None:
-    with playing(tmp_path) as played:
-        assert played.program.runtime("POST", "/runtime/init/error", b"{}").status == 202
+def test_r04_posts_are_answered_202_and_nothing_else(accepted: list[Reply]) -> None:
+    assert [reply.status for reply in accepted] == [202, 202, 202]
 
 
-def test_r05_the_202_bodies_are_json(played: Played, tmp_path: Path) -> None:
-    replies = [played.turn().respond(), played.turn().fail()]
-    with playing(tmp_path) as other:
-        replies.append(other.program.runtime("POST", "/runtime/init/error", b"{}"))
-    for reply in replies:
-        assert (reply.body, reply.headers["content-type"]) == (OK, "application/json")
+def test_r05_the_202_bodies_are_json(accepted: list[Reply]) -> None:
+    assert [(reply.body, reply.headers["content-type"]) for reply in accepted] == [(OK, "application/json")] * 3
 
 
 def test_r06_next_has_the_required_headers(played: Played) -> None:
@@ -144,11 +142,8 @@ def test_r09_bodies_come_chunked_with_declared_trailers_that_are_not_sent(played
         "Transfer-Encoding": "chunked",
         "Trailer": "Lambda-Runtime-Function-Error-Body,Lambda-Runtime-Function-Error-Type",
     }
-    with connected(played.program.runtime_address) as connection:
-        connection.send(head("POST", f"{turn.path}/{what}", declared))
-        for piece in (chunked(b'{"errorType": ')[:-5], chunked(b'"E", "errorMessage": ""}')):
-            connection.send(piece)
-        assert connection.reply().status == 202
+    pieces = chunked(b'{"errorType": ')[:-5], chunked(b'"E", "errorMessage": ""}')
+    assert turn.post(what, declared, *pieces).status == 202
     assert turn.answer.json == {"errorType": "E", "errorMessage": ""}
     assert ("x-amz-function-error" in turn.answer.headers) is (what == "error")
 
@@ -156,7 +151,7 @@ def test_r09_bodies_come_chunked_with_declared_trailers_that_are_not_sent(played
 @pytest.mark.parametrize("size", [64 * 1024, MEBIBYTE])
 def test_r10_a_request_header_may_have_a_mebibyte(played: Played, size: int) -> None:
     turn = played.turn()
-    cause = json.dumps({"working_directory": "/var/task", "exceptions": [], "paths": [], "message": "x" * size})
+    cause = json.dumps({"exceptions": [], "paths": [], "message": "x" * size})
     cause = cause.replace("x", "", len(cause) - size)
     reply = turn.fail(b'{"errorType":"E","errorMessage":"m"}', {"Lambda-Runtime-Function-XRay-Error-Cause": cause})
     assert len(cause) == size
@@ -187,20 +182,16 @@ def test_r11_an_error_in_trailers_is_the_callers_function_error(played: Played, 
         "Lambda-Runtime-Function-Response-Mode": "streaming",
         "Trailer": ", ".join(trailers),
     }
-    with connected(played.program.runtime_address) as connection:
-        connection.send(head("POST", f"{turn.path}/response", streaming))
-        connection.send(chunked(*[before] if before else [], trailers=trailers))
-        assert connection.reply().status == 202
+    body = chunked(*[before] if before else [], trailers=trailers)
+    assert turn.post("response", streaming, body).status == 202
     assert turn.answer.json == error
     assert error_of(turn.answer) == ("TypeError", "late")
 
 
 def test_r11_the_trailer_names_may_be_declared_in_two_lines_in_lower_case(played: Played) -> None:
     turn = played.turn()
-    lines = b"".join(
-        b"trailer: %s\r\n" % name
-        for name in (b"lambda-runtime-function-error-type", b"lambda-runtime-function-error-body")
-    )
+    names = (b"lambda-runtime-function-error-type", b"lambda-runtime-function-error-body")
+    lines = b"".join(b"trailer: %s\r\n" % name for name in names)
     start = head("POST", f"{turn.path}/response", {"transfer-encoding": "chunked"})[:-2] + lines + b"\r\n"
     error = {"errorType": "Panic", "errorMessage": "late"}
     trailers = {"lambda-runtime-function-error-body": encoded(error), "lambda-runtime-function-error-type": "Panic"}
@@ -218,10 +209,8 @@ def test_r12_one_request_may_have_a_large_header_and_trailers(played: Played) ->
         "Trailer": "Lambda-Runtime-Function-Error-Type",
         "Lambda-Runtime-Function-XRay-Error-Cause": "x" * 200_000,
     }
-    with connected(played.program.runtime_address) as connection:
-        connection.send(head("POST", f"{turn.path}/response", headers))
-        connection.send(chunked(b"1", trailers={"Lambda-Runtime-Function-Error-Type": "Runtime.Broken"}))
-        assert connection.reply().status == 202
+    body = chunked(b"1", trailers={"Lambda-Runtime-Function-Error-Type": "Runtime.Broken"})
+    assert turn.post("response", headers, body).status == 202
     assert error_of(turn.answer)[0] == "Runtime.Broken"
 
 
@@ -309,8 +298,7 @@ def test_r18_every_request_may_have_a_connection_of_its_own(played: Played) -> N
 
 @pytest.mark.parametrize("size", [10, 2 * MEBIBYTE])
 def test_r18_a_client_that_expects_100_continue_gets_it(played: Played, size: int) -> None:
-    turn = played.turn()
-    body = b'"' + b"x" * size + b'"'
+    turn, body = played.turn(), b"x" * size
     expecting = {"Expect": "100-continue", "Content-Length": str(len(body))}
     with connected(played.program.runtime_address) as connection:
         connection.send(head("POST", f"{turn.path}/response", {**expecting, "Content-Type": CLIENT_TYPES[2] or ""}))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.played import begin, error_of
+from tests.server.played import error_of
 from tests.support.program import AWSLAMBDARIC, Program, running, until
 
 OURS = ("app.handler",)
@@ -91,11 +91,28 @@ def test_an_invocation_that_arrives_during_init_waits_for_it_and_its_timeout_beg
         assert float(program.said(r"Init Duration: ([\d.]+) ms")[1]) >= 1200
 
 
+def test_an_init_over_ten_seconds_is_ended_and_the_next_invocation_runs_one_of_its_own(task: Path) -> None:
+    once = "import os, time\nif not os.path.exists('again'):\n    open('again', 'w').close()\n    time.sleep(60)\n"
+    (task / "app.py").write_text(once + APP)
+    with running(OURS, task, AWS_LAMBDA_FUNCTION_TIMEOUT="5") as program:
+        reply = program.invoke({})  # waits for the first, which is ended, and then for one inside the invocation
+        assert (reply.status, reply.json["calls"]) == (200, 1)
+        told = program.said(
+            r"^INIT_REPORT Init Duration: ([\d.]+) ms\tPhase: init\tStatus: timeout\tError Type: (\S+)$"
+        )
+        assert (round(float(told[1]) / 1000), told[2]) == (10, "Sandbox.Timedout")
+        assert "Init Duration" not in program.said("^REPORT.*$")[0]
+
+
 @pytest.mark.parametrize("command", [OURS, THEIRS], ids=["ours", "awslambdaric"])
 @pytest.mark.parametrize(
     ("source", "error_type", "message"),
     [
-        ("import nothing_here", "Runtime.ImportModuleError", "Unable to import module 'app': No module named 'nothing_here'"),
+        (
+            "import nothing_here",
+            "Runtime.ImportModuleError",
+            "Unable to import module 'app': No module named 'nothing_here'",
+        ),
         ("handler = (", "Runtime.UserCodeSyntaxError", "Syntax error in module 'app': "),
         ("other = 1", "Runtime.HandlerNotFound", "Handler 'handler' missing on module 'app'"),
         ("raise KeyError('k')", "KeyError", "'k'"),
@@ -128,7 +145,9 @@ def test_an_init_that_exits_is_an_exit_error_and_tried_again_by_the_next_invocat
 
 
 def test_an_init_inside_an_invocation_has_the_functions_timeout(task: Path) -> None:
-    (task / "app.py").write_text("import os, time\nif not os.path.exists('again'):\n    open('again', 'w')\n    os._exit(1)\n")
+    (task / "app.py").write_text(
+        "import os, time\nif not os.path.exists('again'):\n    open('again', 'w')\n    os._exit(1)\n"
+    )
     with (task / "app.py").open("a") as file:
         file.write("time.sleep(60)\n")
     with running(OURS, task, AWS_LAMBDA_FUNCTION_TIMEOUT="0.5") as program:
@@ -171,7 +190,9 @@ def test_a_timeout_ends_the_process_group_and_the_next_invocation_meets_a_fresh_
         )
         assert error_of(reply)[0] == "Sandbox.Timedout"
         program.said(rf"^\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{3}}Z {request_id} {text}$")
-        program.said(rf"^REPORT RequestId: {request_id}\tDuration: 500.00 ms\tBilled Duration: 500 ms\t.*Status: timeout\t$")
+        program.said(
+            rf"^REPORT RequestId: {request_id}\tDuration: 500.00 ms\tBilled Duration: 500 ms\t.*Status: timeout\t$"
+        )
         assert gone(int(program.said(r"^child (\d+)$")[1]))
         assert gone(first)
         fresh = program.invoke({}).json

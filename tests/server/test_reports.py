@@ -62,7 +62,7 @@ def served(tmp_path: Path) -> Iterator[Program]:
 def report(program: Program, reply: Reply) -> Report:
     """The REPORT line of an invocation."""
     found = program.said("^" + REPORT.format(reply.headers["x-amzn-requestid"]) + "$")
-    init = found["init"] and float(found["init"])
+    init = float(found["init"]) if found["init"] else None
     return Report(
         float(found["duration"]), int(found["billed"]), int(found["size"]), int(found["used"]), init, found["rest"]
     )

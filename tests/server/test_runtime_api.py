@@ -7,35 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.played import Played, Turn, begin, error_of
+from tests.server.played import Played, begin, error_of
 from tests.server.played import played as playing
 from tests.server.wire import chunked, connected, head
-from tests.support.program import Reply, running
+from tests.support.program import Reply
 
 LIMIT = 6 * 1024 * 1024 + 100
 INIT_ERROR = "/runtime/init/error"
 ERROR_TYPE = "Lambda-Runtime-Function-Error-Type"
-
-CURL_BOOTSTRAP = """#!/bin/bash
-set -euo pipefail
-source $LAMBDA_TASK_ROOT/"$(echo $_HANDLER | cut -d. -f1).sh"
-while true
-do
-  HEADERS="$(mktemp)"
-  EVENT_DATA=$(curl -sS -LD "$HEADERS" "http://${AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime/invocation/next")
-  REQUEST_ID=$(grep -Fi Lambda-Runtime-Aws-Request-Id "$HEADERS" | tr -d '[:space:]' | cut -d: -f2)
-  RESPONSE=$($(echo "$_HANDLER" | cut -d. -f2) "$EVENT_DATA")
-  curl "http://${AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime/invocation/$REQUEST_ID/response" -d "$RESPONSE"
-done
-"""
-CURL_FUNCTION = """
-function handler () {
-  EVENT_DATA=$1
-  echo "$EVENT_DATA" 1>&2;
-  RESPONSE="Echoing request: '$EVENT_DATA'"
-  echo $RESPONSE
-}
-"""
 
 
 def refused(reply: Reply, status: int, error_type: str, message: str) -> bool:
@@ -50,12 +29,6 @@ def not_allowed(reply: Reply, before: str, asked: str) -> bool:
     return refused(reply, 403, "InvalidStateTransition", message)
 
 
-def raw_response(played: Played, turn: Turn, headers: dict[str, str], body: bytes) -> Reply:
-    with connected(played.program.runtime_address) as connection:
-        connection.send(head("POST", f"{turn.path}/response", headers) + body)
-        return connection.reply()
-
-
 def test_ping_is_answered_pong(played: Played) -> None:
     reply = played.program.runtime("GET", "/ping")
     assert (reply.status, reply.body) == (200, b"pong")
@@ -64,8 +37,17 @@ def test_ping_is_answered_pong(played: Played) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/nothing", "/ping/", "/runtime", "/runtime/invocation/next/", "/runtime/invocation/response", INIT_ERROR + "/"]
-    + ["/runtime/invocation/1/2/response", "/runtime/invocation/1/2/error", "/runtime/restore/nothing"],
+    [
+        "/nothing",
+        "/ping/",
+        "/runtime",
+        "/runtime/invocation/next/",
+        "/runtime/invocation/response",
+        "/runtime/invocation/1/2/response",
+        "/runtime/invocation/1/2/error",
+        "/runtime/init/error/",
+        "/runtime/restore/nothing",
+    ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_an_unknown_path_is_not_found(played: Played, method: str, path: str) -> None:
@@ -212,7 +194,7 @@ def test_a_larger_response_is_refused_and_the_caller_is_told_its_size(played: Pl
     if chunks:
         step = -(-len(body) // chunks)
         pieces = [body[start : start + step] for start in range(0, len(body), step)]
-        reply = raw_response(played, turn, {"Transfer-Encoding": "chunked"}, chunked(*pieces))
+        reply = turn.post("response", {"Transfer-Encoding": "chunked"}, chunked(*pieces))
     else:
         reply = turn.respond(body)
     assert refused(reply, 413, "RequestEntityTooLarge", "Exceeded maximum allowed payload size (6291556 bytes).")
@@ -296,15 +278,3 @@ def test_error_types_are_kept_in_awss_form_and_made_unknown_otherwise(tmp_path: 
                 played.program.said(f"(?s)(START RequestId.*){{{number - 1}}}")
             assert played.program.runtime("POST", INIT_ERROR, b"{}", {ERROR_TYPE: sent}).status == 202
             played.program.said(reports)
-
-
-def test_awss_own_bootstrap_of_bash_and_curl_serves(tmp_path: Path) -> None:
-    (tmp_path / "bootstrap").write_text(CURL_BOOTSTRAP)
-    (tmp_path / "bootstrap").chmod(0o755)
-    (tmp_path / "function.sh").write_text(CURL_FUNCTION)
-    with running(["./bootstrap", "function.handler"], tmp_path, AWS_LAMBDA_FUNCTION_TIMEOUT="20") as program:
-        for text in ("Hello", "Lambda"):
-            reply = program.invoke({"text": text})
-            assert (reply.status, reply.body) == (200, f'Echoing request: \'{{"text": "{text}"}}\''.encode())
-            assert "x-amz-function-error" not in reply.headers
-        program.said(r'^\{"text": "Hello"\}$')

@@ -125,7 +125,7 @@ def test_idle_callers_connections_do_not_hold_it_up(task: Path) -> None:
         assert idle.ends()
 
 
-@pytest.mark.parametrize("module", ["rapid.cli", "uvicorn.config", "uvloop"])
+@pytest.mark.parametrize("module", ["uvicorn.config", "uvloop"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_while_it_starts_ends_it_quietly(task: Path, module: str, number: int) -> None:
     words = [sys.executable, "-X", "importtime", "-m", "rapid", *ANY_PORT, "app.handler"]

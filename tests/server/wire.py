@@ -43,7 +43,7 @@ class Connection:
     def ends(self) -> bool:
         """Wait for the other side to close; False when it says something first."""
         try:
-            return self._stream.read(1) == b""
+            return not self._stream.read(1)
         except ConnectionResetError:
             return True
 

@@ -242,10 +242,10 @@ def test_a_caller_who_stops_in_the_middle_does_not_keep_others_waiting(served: P
         assert slow.reply().body == b'"slow"'
 
 
-def test_trailers_without_end_are_refused(served: Program) -> None:
+def test_trailers_without_end_close_the_connection(served: Program) -> None:
     trailers = chunked(b"{}", trailers={"X-A": ""})[:-4]
-    with connected(served.invoke_address) as connection:
+    with connected(served.invoke_address) as connection, contextlib.suppress(ConnectionError):
         connection.send(head("POST", INVOKE, {"Transfer-Encoding": "chunked"}) + trailers)
-        connection.send(b"x" * (HEAD_LIMIT + 1))
-        assert connection.reply().status == 400
-        assert connection.ends()
+        connection.send(b"x" * (HEAD_LIMIT + 1_000_000))
+        while connection.line():
+            pass

@@ -56,13 +56,15 @@ class RuntimeApi:
 
     async def next(self, _: Scope, receive: Receive, send: Send) -> None:
         """`GET invocation/next`: park until there is an event, then render it."""
-        heard = await self._environment.next()
-        while heard is Signal.OVERTAKEN:
-            behind = self._environment.polls.wait_behind()
-            if not await before_disconnect(behind, receive):
-                behind.cancel()
+        poll, polls = self._environment.next(), self._environment.polls
+        heard = None if polls.contended else await poll
+        while heard is None or heard is Signal.OVERTAKEN:
+            if heard is Signal.OVERTAKEN:
+                poll = polls.wait_behind()
+            if not await before_disconnect(poll, receive):
+                polls.withdraw(poll)
                 return
-            heard = behind.result()
+            heard = poll.result()
         if isinstance(heard, Signal):
             raise invalid_transition("Exited", RuntimeInput.NEXT)
         await respond(send, 200, event_headers(heard), heard.invocation.payload)

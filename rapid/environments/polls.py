@@ -23,9 +23,16 @@ Poll = asyncio.Future[Attempt | Signal]
 
 
 class Polls:
-    """The parked polls, newest last."""
+    """The parked polls, newest last.
+
+    Attributes:
+        contended: whether the newest poll has overtaken others. Then its client must be watched as well: an event that
+            goes to one who has left would be missed by those who wait behind. A single poll needs no watch, because a
+            client that comes back is given the same event again.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.contended = False
         self._loop = loop
         self._parked: list[Poll] = []
 
@@ -34,6 +41,7 @@ class Polls:
 
     def park(self) -> Poll:
         """A new poll; older ones are overtaken."""
+        self.contended = bool(self._parked)
         for older in self._parked:
             _tell(older, Signal.OVERTAKEN)
         poll: Poll = self._loop.create_future()
@@ -41,11 +49,16 @@ class Polls:
         return poll
 
     def wait_behind(self) -> Poll:
-        """Park an overtaken poll again, behind all others; cancel it when its client is gone."""
+        """Park an overtaken poll again, behind all others."""
         poll: Poll = self._loop.create_future()
         self._parked.insert(0, poll)
-        poll.add_done_callback(self._forget)
         return poll
+
+    def withdraw(self, poll: Poll) -> None:
+        """Take back a poll whose client is gone."""
+        poll.cancel()
+        if poll in self._parked:
+            self._parked.remove(poll)
 
     def deliver(self, attempt: Attempt) -> None:
         """Hand an event to the newest poll; with none, the next one that asks will be given it."""
@@ -60,10 +73,6 @@ class Polls:
         parked, self._parked = self._parked, []
         for poll in parked:
             _tell(poll, Signal.RELEASED)
-
-    def _forget(self, poll: Poll) -> None:
-        if poll in self._parked:
-            self._parked.remove(poll)
 
 
 def _tell(poll: Poll, signal: Signal) -> None:

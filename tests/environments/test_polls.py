@@ -14,7 +14,9 @@ EVENT = Attempt(invocation(), "attempt", 0)
 def test_the_newest_poll_gets_the_event() -> None:
     async def scenario() -> None:
         polls = Polls(asyncio.get_running_loop())
-        older, newer = polls.park(), polls.park()
+        older, alone = polls.park(), polls.contended
+        newer, overtaking = polls.park(), polls.contended
+        assert (alone, overtaking) == (False, True)
         polls.deliver(EVENT)
         assert older.result() is Signal.OVERTAKEN
         assert newer.result() is EVENT
@@ -37,11 +39,14 @@ def test_an_overtaken_poll_is_served_after_the_newer_ones() -> None:
     asyncio.run(scenario())
 
 
-def test_a_poll_whose_client_left_is_forgotten() -> None:
+def test_an_event_passes_over_a_poll_that_was_withdrawn() -> None:
     async def scenario() -> None:
         polls = Polls(asyncio.get_running_loop())
-        polls.wait_behind().cancel()
-        await asyncio.sleep(0)
+        polls.park()
+        newer, behind = polls.park(), polls.wait_behind()
+        polls.withdraw(newer)
+        polls.deliver(EVENT)
+        assert behind.result() is EVENT
         assert len(polls) == 0
 
     asyncio.run(scenario())

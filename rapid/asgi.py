@@ -1,13 +1,20 @@
-"""What the HTTP faces share: reading a bounded body, sending a whole response."""
+"""What the HTTP faces share: routes, reading a bounded body, sending a whole response."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from starlette.types import Receive, Scope, Send
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
+"""Turns an exception of a face into its answer."""
 
 JSON_TYPE = (b"content-type", b"application/json")
 
@@ -66,6 +73,35 @@ async def before_disconnect(awaited: asyncio.Future[Any], receive: Receive) -> b
     finally:
         gone.cancel()
     return awaited.done()
+
+
+class _Face:
+    """An ASGI callable that may be a method: Starlette would take a bare method for a request handler."""
+
+    def __init__(self, serve: ASGIApp) -> None:
+        self._serve = serve
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._serve(scope, receive, send)
+
+
+def router(
+    faces: Sequence[tuple[str, str, ASGIApp]], handlers: Mapping[int | type[Exception], ErrorHandler]
+) -> ASGIApp:
+    """A Starlette application with exactly these methods of these paths, and these answers to errors.
+
+    Args:
+        faces: method, path, and who serves it.
+        handlers: by HTTP status or class of exception.
+    """
+    routes = []
+    for method, path, serve in faces:
+        route = Route(path, _Face(serve))
+        route.methods = {method}  # Starlette would add HEAD to GET
+        routes.append(route)
+    app = Starlette(routes=routes, exception_handlers=dict(handlers))
+    app.router.redirect_slashes = False  # a path that is not there is not found
+    return app
 
 
 async def respond(send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:

@@ -10,15 +10,23 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rapid.api import answers
-from rapid.asgi import JSON_TYPE, BodyTooLarge, ClientGone, before_disconnect, header, json_line, read_body, respond
+from rapid.asgi import (
+    JSON_TYPE,
+    BodyTooLarge,
+    ClientGone,
+    before_disconnect,
+    header,
+    json_line,
+    read_body,
+    respond,
+    router,
+)
 from rapid.core.errors import MAX_RESPONSE_BYTES, Refused, response_too_large
 from rapid.core.invocation import Attempt, Outcome
 from rapid.core.machine import RuntimeInput, invalid_transition
@@ -145,41 +153,23 @@ def refusal(refused: Refused) -> bytes:
     return json_line({"errorMessage": refused.message, "errorType": refused.error_type})
 
 
-class _Face:
-    """A method as an ASGI application: Starlette would take the bare method for a request handler."""
-
-    def __init__(self, serve: ASGIApp) -> None:
-        self._serve = serve
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._serve(scope, receive, send)
-
-
 def _router(api: RuntimeApi) -> ASGIApp:
     """Every path of the API, and the answers to paths and methods that it does not have."""
-
-    def route(path: str, method: str, serve: ASGIApp) -> Route:
-        made = Route(path, _Face(serve))
-        made.methods = {method}  # Starlette would add HEAD to GET; AWS's server does not have it
-        return made
-
-    app = Starlette(
-        routes=[
-            route(PING, "GET", PlainTextResponse("pong")),
-            route(NEXT, "GET", api.next),
-            route(INVOCATION + "{id}/response", "POST", api.response),
-            route(INVOCATION + "{id}/error", "POST", api.error),
-            route(INIT_ERROR, "POST", api.init_error),
+    return router(
+        [
+            ("GET", PING, PlainTextResponse("pong")),
+            ("GET", NEXT, api.next),
+            ("POST", INVOCATION + "{id}/response", api.response),
+            ("POST", INVOCATION + "{id}/error", api.error),
+            ("POST", INIT_ERROR, api.init_error),
         ],
-        exception_handlers={
+        {
             Refused: _refused,
             HTTPStatus.NOT_FOUND: _not_found,
             HTTPStatus.METHOD_NOT_ALLOWED: _wrong_method,
             HTTPStatus.INTERNAL_SERVER_ERROR: _failed,
         },
     )
-    app.router.redirect_slashes = False  # a path that is not there is not found
-    return app
 
 
 async def _refused(_: Request, refused: Exception) -> Response:

@@ -14,7 +14,6 @@ from rapid.core import effects as do
 from rapid.core.effects import Effect
 from rapid.core.errors import (
     Fault,
-    Refused,
     exited,
     init_timed_out,
     invalid_invocation_id,
@@ -224,6 +223,3 @@ class Lifecycle:
         # A timer may be early by a fraction of a millisecond: what timed out has taken its whole timeout.
         duration = (self._timeout if status == "timeout" else min(now - self._began, self._timeout)) * 1000
         return do.InvokeReport(self._attempt.invocation.request_id, status, duration, init_ms, error_type)
-
-
-__all__ = ["INIT_LIMIT", "Lifecycle", "Refused"]

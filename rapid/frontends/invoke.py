@@ -12,15 +12,13 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rapid import ids
-from rapid.asgi import JSON_TYPE, BodyTooLarge, ClientGone, before_disconnect, read_body, respond
+from rapid.asgi import JSON_TYPE, BodyTooLarge, ClientGone, before_disconnect, read_body, respond, router
 from rapid.core.errors import Unavailable
 from rapid.core.invocation import Invocation, Outcome
 from rapid.core.names import Function, InvalidName, UnknownFunction, constraint
@@ -159,30 +157,18 @@ def _not_in(value: str, member: str, allowed: tuple[str, ...]) -> ServiceError:
     return ServiceError("InvalidParameterValueException", constraint(value, member, rule))
 
 
-class _Face:
-    """A method as an ASGI application: Starlette would take the bare method for a request handler."""
-
-    def __init__(self, serve: ASGIApp) -> None:
-        self._serve = serve
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._serve(scope, receive, send)
-
-
 def _router(front_end: InvokeFrontEnd) -> ASGIApp:
-    app = Starlette(
-        routes=[
-            Route(PREFIX + "{name}" + SUFFIX, _Face(front_end.invoke), methods=["POST"]),
-            Route("/healthz", JSONResponse({"status": "ok"}), methods=["GET"]),
+    return router(
+        [
+            ("POST", PREFIX + "{name}" + SUFFIX, front_end.invoke),
+            ("GET", "/healthz", JSONResponse({"status": "ok"})),
         ],
-        exception_handlers={
+        {
             HTTPStatus.NOT_FOUND: _unknown,
             HTTPStatus.METHOD_NOT_ALLOWED: _wrong_method,
             HTTPStatus.INTERNAL_SERVER_ERROR: _failed,
         },
     )
-    app.router.redirect_slashes = False  # a path that is not there is not found
-    return app
 
 
 async def _unknown(request: Request, _: Exception) -> Response:

@@ -12,16 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import boto3  # type: ignore[import-untyped]
 import pytest
-from botocore.config import Config  # type: ignore[import-untyped]
 
 from tests.support.container import Container, Engine
+from tests.support.sdk import CREDENTIALS, lambda_client
 
 pytestmark = pytest.mark.container
 
 MEGABYTE = 1024 * 1024
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "eu-west-1"}
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +32,8 @@ def named(engine: Engine, function: str) -> Iterator[Container]:
 @pytest.fixture
 def client(named: Container) -> Iterator[Any]:
     """boto3's client, which has not been told more than it must be."""
-    client = boto3.client(
-        "lambda",
-        endpoint_url=f"http://{named.address}",
-        region_name="eu-west-1",
-        aws_access_key_id="any",
-        aws_secret_access_key="any",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-    yield client
-    client.close()
+    with lambda_client(named.address) as client:
+        yield client
 
 
 def curl(container: Container, *words: str) -> str:

@@ -10,14 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-import boto3  # type: ignore[import-untyped]
 import pytest
-from botocore.config import Config  # type: ignore[import-untyped]
 
 from tests.server.played import Played
 from tests.server.played import played as playing
 from tests.server.wire import Connection, connected, request
 from tests.support.program import Program, call, until
+from tests.support.sdk import lambda_client
 
 INVOKE = "/2015-03-31/functions/function/invocations"
 QUEUE = 1000
@@ -179,17 +178,8 @@ def test_beyond_a_thousand_waiting_callers_are_throttled(tmp_path: Path, many_fi
 
 
 def boto3_is_throttled(address: str) -> None:
-    client = boto3.client(
-        "lambda",
-        endpoint_url=f"http://{address}",
-        region_name="us-east-1",
-        aws_access_key_id="any",
-        aws_secret_access_key="any",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-    with pytest.raises(client.exceptions.TooManyRequestsException) as caught:
+    with lambda_client(address) as client, pytest.raises(client.exceptions.TooManyRequestsException) as caught:
         client.invoke(FunctionName="function")
-    client.close()
     response = caught.value.response
     assert response["Reason"] == "ConcurrentInvocationLimitExceeded"
     assert response["retryAfterSeconds"] == "1"

@@ -6,22 +6,18 @@ import base64
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3  # type: ignore[import-untyped]
 import pytest
-from botocore.config import Config  # type: ignore[import-untyped]
 
 from tests.server.conftest import APP
 from tests.support.program import Program, running
+from tests.support.sdk import AWS, CREDENTIALS, lambda_client
 
 LIMIT = 6 * 1024 * 1024
 ARN = "arn:aws:lambda:us-east-1:012345678912:function:orders"
-AWS = str(Path(sys.executable).parent / "aws")
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +32,8 @@ def orders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
 @pytest.fixture(scope="module")
 def client(orders: Program) -> Iterator[Any]:
     """boto3's client, told no more than it must be."""
-    client = boto3.client(
-        "lambda",
-        endpoint_url=f"http://{orders.invoke_address}",
-        region_name="us-east-1",
-        aws_access_key_id="any",
-        aws_secret_access_key="any",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-    yield client
-    client.close()
+    with lambda_client(orders.invoke_address) as client:
+        yield client
 
 
 def test_boto3_invokes(client: Any) -> None:

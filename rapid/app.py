@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping
 
@@ -38,38 +39,47 @@ def run(settings: Settings, command: RuntimeCommand, environ: Mapping[str, str])
     check_loopback(settings.runtime_address)
     runtime_socket = listen(settings.runtime_address)
     invoke_socket = listen(settings.invoke_address)
-
-    async def main() -> None:
-        reaper = Reaper()
-        console = Console(sys.stdout.fileno())
-        scheduler = Scheduler()
-        function_environ = runtime_environ(settings, command, environ, bound(runtime_socket))
-
-        def launch(on_exit: Callable[[int], None]) -> RuntimeProcess:
-            log.info("exec '%s' (cwd=%s, handler=%s)", command.words[0], command.cwd, settings.handler)
-            return RuntimeProcess(Command(command.words, command.cwd, function_environ), sink, reaper, on_exit)
-
-        sink = EnvironmentLog(console, settings.function.version, settings.memory_mb)
-        environment = Environment(Lifecycle(settings.timeout), launch, sink, scheduler.phase_changed)
-        scheduler.attach(environment)
-        api = Listener(RuntimeApi(environment), runtime_socket, RUNTIME_KEEP_ALIVE)
-        front_end = Listener(InvokeFrontEnd(scheduler, settings.function), invoke_socket, INVOKE_KEEP_ALIVE)
-
-        loop = asyncio.get_running_loop()
-        reaper.install(loop)
-        stopping = Stopping(loop)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, Stopping.SIGNALS)
-        await api.start()  # clients do not survive a refused connection: listen first, spawn after
-        environment.start()
-        await front_end.start()
-        log.info("invoke at http://%s, Runtime API at %s", bound(invoke_socket), bound(runtime_socket))
-        await stopping.begun.wait()
-        await _take_down(scheduler, environment, [front_end, api], stopping)
-        reaper.remove()
-        console.flush()
-
+    function_environ = runtime_environ(settings, command, environ, bound(runtime_socket))
+    started = Command(command.words, command.cwd, function_environ)
     signal.pthread_sigmask(signal.SIG_BLOCK, Stopping.SIGNALS)  # until there is a loop to take them
-    uvloop.run(main())
+    uvloop.run(_serve(settings, started, runtime_socket, invoke_socket))
+
+
+async def _serve(
+    settings: Settings, command: Command, runtime_socket: socket.socket, invoke_socket: socket.socket
+) -> None:
+    loop = asyncio.get_running_loop()
+    stopping = Stopping(loop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, Stopping.SIGNALS)
+    reaper = Reaper()
+    reaper.install(loop)
+    console = Console(sys.stdout.fileno())
+    scheduler, environment = _compose(settings, command, reaper, console)
+    api = Listener(RuntimeApi(environment), runtime_socket, RUNTIME_KEEP_ALIVE)
+    front_end = Listener(InvokeFrontEnd(scheduler, settings.function), invoke_socket, INVOKE_KEEP_ALIVE)
+
+    await api.start()  # clients do not survive a refused connection: listen first, spawn after
+    environment.start()
+    await front_end.start()
+    log.info("invoke at http://%s, Runtime API at %s", bound(invoke_socket), bound(runtime_socket))
+    await stopping.begun.wait()
+    await _take_down(scheduler, environment, [front_end, api], stopping)
+    reaper.remove()
+    console.flush()
+
+
+def _compose(settings: Settings, command: Command, reaper: Reaper, console: Console) -> tuple[Scheduler, Environment]:
+    """One environment, and the scheduler in front of it."""
+    sink = EnvironmentLog(console, settings.function.version, settings.memory_mb)
+
+    def launch(on_exit: Callable[[int], None]) -> RuntimeProcess:
+        log.info("exec '%s' (cwd=%s, handler=%s)", command.words[0], command.cwd, settings.handler)
+        return RuntimeProcess(command, sink, reaper, on_exit)
+
+    scheduler = Scheduler()
+    environment = Environment(Lifecycle(settings.timeout), launch, sink, scheduler.phase_changed)
+    scheduler.attach(environment)
+    return scheduler, environment
 
 
 class Stopping:

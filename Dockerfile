@@ -3,7 +3,8 @@
 #   target python    (default) functions in Python: rapid, and our runtime as /var/runtime/bootstrap
 #   target provided  functions in any language: rapid, and the user's own bootstrap
 #
-# The layout is that of AWS's base images, so that their Dockerfiles work with only the FROM line changed.
+# The layout is that of AWS's base images, so that their Dockerfiles work with only the FROM line changed; but this image
+# builds as user 993, not as root (docs/image.md, "Users and limits").
 ARG PYTHON_VERSION=3.13
 
 FROM python:${PYTHON_VERSION}-slim-trixie AS build
@@ -60,10 +61,11 @@ RUN groupadd --system --gid 990 sbx_user1051 \
 COPY --from=build /usr/local/lib/rapid /usr/local/lib/rapid
 COPY image/lambda-entrypoint.sh /lambda-entrypoint.sh
 
+# RAPID_LIBRARY_PATH becomes the function's LD_LIBRARY_PATH: a library of the function's must not become rapid's.
 ENV LAMBDA_TASK_ROOT=/var/task \
     LAMBDA_RUNTIME_DIR=/var/runtime \
     PATH=/var/lang/bin:/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin:/opt/bin \
-    LD_LIBRARY_PATH=/var/lang/lib:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib \
+    RAPID_LIBRARY_PATH=/var/lang/lib:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib \
     PYTHONUSERBASE=/var/lang \
     PIP_NO_CACHE_DIR=1 \
     HOME=/tmp \
@@ -76,6 +78,15 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
 ENTRYPOINT ["/lambda-entrypoint.sh"]
 
 FROM base AS provided
+# AWS's image has curl too: its tutorial's bootstrap is written with it.
+USER root
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends curl \
+    && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
+USER 993:990
 
 FROM base AS python
-COPY --from=build --chown=993:990 /var/runtime /var/runtime
+USER root
+COPY --from=build /var/runtime /var/runtime
+RUN chown root:root /var/runtime
+USER 993:990

@@ -12,7 +12,12 @@ if [ $# -ne 1 ]; then
 fi
 export _HANDLER="$1"
 
+# The function's libraries are for the function: rapid hands the path on to it.
+RAPID_LIBRARY_PATH=${LD_LIBRARY_PATH:-$RAPID_LIBRARY_PATH}
+unset LD_LIBRARY_PATH
+
 if [ -n "${AWS_LAMBDA_RUNTIME_API:-}" ]; then
+    export LD_LIBRARY_PATH="$RAPID_LIBRARY_PATH"
     for bootstrap in /var/runtime/bootstrap /var/task/bootstrap /opt/bootstrap; do
         [ -f "$bootstrap" ] && exec env --default-signal=TERM "$bootstrap"
     done

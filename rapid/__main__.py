@@ -19,6 +19,7 @@ _LEVELS = {"trace": 5, "debug": 10, "info": 20, "warn": 30, "warning": 30, "erro
 
 def main() -> None:
     """Run the command line; exits with 0 after a shutdown that was asked for, 2 on wrong usage."""
+    _open_standard_streams()
     # As PID 1 of a container there is no default action: without a handler an early SIGTERM would be lost.
     # The image's entry point blocks the signal until here.
     signal.signal(signal.SIGTERM, _leave)
@@ -43,6 +44,15 @@ def _main(program: str, words: list[str]) -> None:
     from rapid import app
 
     app.run(settings, command, os.environ)
+
+
+def _open_standard_streams() -> None:
+    """Give a closed standard stream a place that takes everything, so that no other file gets its number."""
+    while (file := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(file, True)
+    os.close(file)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def _leave(_: int, __: FrameType | None) -> None:

@@ -130,6 +130,7 @@ def runtime_environ(
         "AWS_DEFAULT_REGION": region,
         "LAMBDA_TASK_ROOT": command.cwd,
         "TZ": ":UTC",
+        "RAPID_RUNTIME_PIPELINE": "1",  # our runtime may send an answer and the next question together: we take both
     }
     told = {
         "AWS_LAMBDA_RUNTIME_API": api,
@@ -140,6 +141,8 @@ def runtime_environ(
         "AWS_LAMBDA_LOG_STREAM_NAME": settings.log_stream,
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
     }
+    if environ.get("RAPID_LIBRARY_PATH"):  # the image's: see its entry point
+        defaults["LD_LIBRARY_PATH"] = environ["RAPID_LIBRARY_PATH"]
     if settings.handler:
         told["_HANDLER"] = settings.handler
     return {**defaults, **environ, **told, **command.environ}

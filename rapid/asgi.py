@@ -31,13 +31,20 @@ class BodyTooLarge(Exception):
         self.size = size
 
 
-async def read_body(receive: Receive, limit: int, *, count_all: bool = False) -> bytes:
+def _uncounted(_: int) -> None:
+    """Nobody counts the bytes."""
+
+
+async def read_body(
+    receive: Receive, limit: int, *, count_all: bool = False, took: Callable[[int], None] = _uncounted
+) -> bytes:
     """The whole body; never more than `limit` bytes are kept.
 
     Args:
         receive: ASGI receive.
         limit: bytes.
         count_all: read on past the limit to tell the true size; else stop there.
+        took: told of the bytes of each piece as it comes; what it raises ends the reading.
 
     Raises:
         BodyTooLarge: over the limit.
@@ -51,6 +58,7 @@ async def read_body(receive: Receive, limit: int, *, count_all: bool = False) ->
             raise ClientGone
         piece: bytes = message.get("body", b"")
         size += len(piece)
+        took(len(piece))
         more: bool = message.get("more_body", False)
         if size > limit:
             pieces.clear()
@@ -65,8 +73,13 @@ async def read_body(receive: Receive, limit: int, *, count_all: bool = False) ->
 
 
 async def before_disconnect(awaited: asyncio.Future[Any], receive: Receive) -> bool:
-    """Wait for `awaited`; False when the client of a request whose body is read leaves first."""
-    gone = asyncio.ensure_future(receive())
+    """Wait for `awaited`; False when the client of the request leaves first."""
+
+    async def left() -> None:
+        while (await receive())["type"] != "http.disconnect":  # a request without a body begins with its empty body
+            pass
+
+    gone = asyncio.ensure_future(left())
     both: set[asyncio.Future[Any]] = {awaited, gone}
     try:
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)

@@ -113,7 +113,10 @@ def resolve(command: Sequence[str]) -> RuntimeCommand:
     Raises:
         SettingError: it is neither an executable nor a handler, or there is no command and no bootstrap.
     """
-    here = os.getcwd()
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:
+        raise SettingError("the working directory does not exist any more") from None
     if not command:
         found = next((path for path in BOOTSTRAPS if Path(path).is_file()), None)
         if found is None:
@@ -128,6 +131,8 @@ def resolve(command: Sequence[str]) -> RuntimeCommand:
         _executable(word)
     if len(command) == 1 and _HANDLER.fullmatch(word):
         return _handler(word, here)
+    if _HANDLER.fullmatch(word):
+        raise SettingError(f"{word!r} is no executable, and a handler takes no arguments: {' '.join(command[1:])!r}")
     raise SettingError(f"{word!r} is not an executable on PATH, nor does it read like a handler (module.function)")
 
 
@@ -144,7 +149,8 @@ def _handler(handler: str, here: str) -> RuntimeCommand:
     module = handler.rsplit(".", 1)[0].replace("/", ".")
     task_root = os.environ.get("LAMBDA_TASK_ROOT") or here
     if not _importable(module, task_root):
-        raise SettingError(f"no file {module.replace('.', '/')}.py in {task_root} for the handler {handler!r}")
+        file = f"{handler.rpartition('.')[0]}.py"
+        raise SettingError(f"no file {file} in {task_root} for the handler {handler!r}")
     ours = {"RAPID_PYTHON": sys.executable, "LAMBDA_TASK_ROOT": task_root}
     return RuntimeCommand(("/bin/sh", str(own_bootstrap()), handler), here, handler, ours)
 

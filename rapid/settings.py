@@ -99,11 +99,15 @@ def load(program: str, flags: Mapping[str, str], environ: Mapping[str, str], han
     account = read.text("012345678912", "AWS_ACCOUNT_ID")
     if not re.fullmatch(r"[0-9]{12}", account):
         raise SettingError(f"AWS_ACCOUNT_ID is {account!r}: expected 12 digits")
+    if not re.fullmatch(r"\$LATEST|[0-9]{1,20}", version):
+        raise SettingError(f"AWS_LAMBDA_FUNCTION_VERSION is {version!r}: expected $LATEST or a number")
     if not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", name):
         raise SettingError(
             f"AWS_LAMBDA_FUNCTION_NAME is {name!r}: expected 1 to 64 letters, digits, hyphens or underscores"
         )
     region = read.text("us-east-1", "AWS_REGION", "AWS_DEFAULT_REGION")
+    if not re.fullmatch(r"[a-z0-9-]{1,64}", region):
+        raise SettingError(f"AWS_REGION is {region!r}: expected a region such as us-east-1")
     today = datetime.now(UTC).strftime("%Y/%m/%d")
     return Settings(
         invoke_address=_invoke_address(read),
@@ -151,10 +155,7 @@ def _timeout(read: Reader, as_emulator: bool) -> float:
     found = read.find(None, "AWS_LAMBDA_FUNCTION_TIMEOUT")
     if not found:
         return RIE_TIMEOUT if as_emulator else DEFAULT_TIMEOUT
-    try:
-        seconds = float(found[1])
-    except ValueError:
-        seconds = math.nan
+    seconds = float(found[1]) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", found[1]) else math.nan
     if not 0 < seconds <= 86_400:
         raise SettingError(
             f"AWS_LAMBDA_FUNCTION_TIMEOUT is {found[1]!r}: expected seconds, more than 0 and at most 86400"

@@ -55,8 +55,8 @@ def _new_client(environ: Mapping[str, str]) -> RuntimeClient:
     if not address:
         sys.exit("runtime: AWS_LAMBDA_RUNTIME_API is not set: there is no Runtime API to serve")
     try:
-        # RAPID_RUNTIME_PIPELINE=0 sends every answer on its own, for a server that cannot take two requests at once.
-        return RuntimeClient(address, pipelined=environ.get("RAPID_RUNTIME_PIPELINE") != "0")
+        # Set by a server that takes two requests at once; AWS's is not known to.
+        return RuntimeClient(address, pipelined=environ.get("RAPID_RUNTIME_PIPELINE") == "1")
     except ValueError as error:
         sys.exit(f"runtime: AWS_LAMBDA_RUNTIME_API: {error}")
 

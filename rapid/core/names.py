@@ -88,9 +88,11 @@ class Function:
         limit = MAX_NAME if plain else MAX_ARN
         if len(name if plain else written) > limit:
             raise InvalidName(constraint(written, "functionName", f"have length less than or equal to {limit}"))
-        chosen = self._qualifier(in_name, qualifier)
-        if name == "function" and plain:
+        if plain and name == "function":
             name = self.name
+        elif match["literal"] and self.named and name != self.name and written == f"function:{name}":
+            name, in_name = self.name, name  # the emulator's name with a qualifier, not the end of an ARN
+        chosen = self._qualifier(in_name, qualifier)
         full = bool(match["arn"] and match["region"] and match["account"])
         arn = written.removesuffix(f":{in_name}") if full else self.arn(name)
         arn = f"{arn}:{chosen}" if chosen else arn

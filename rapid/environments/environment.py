@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -23,6 +24,10 @@ from rapid.telemetry.log import EnvironmentLog
 
 EXIT_SETTLE = 0.02
 """Seconds that a runtime's exit waits while its invocation is open: what it sent last may still be on its way."""
+
+
+STOP_LIMIT = 2.0
+"""Seconds that a shutdown waits for a killed runtime to be gone."""
 
 
 class Process(Protocol):
@@ -101,9 +106,10 @@ class Environment:
         self._apply(self._lifecycle.invoke(pending.invocation, ids.uuid4(), time.monotonic(), time.time()))
 
     async def stop(self) -> None:
-        """Shut down, and wait until the runtime is gone."""
+        """Shut down, and wait until the runtime is gone; no longer than `STOP_LIMIT`, for the kernel may hold it."""
         self._apply(self._lifecycle.stop(time.monotonic()))
-        await self._gone.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._gone.wait(), STOP_LIMIT)
         self.polls.release()
 
     # From the Runtime API

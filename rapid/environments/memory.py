@@ -38,13 +38,12 @@ class MemoryMeter:
         if self._files and now - self._read_at >= FRESH:
             self._read_at = now
             try:
-                status, children = (os.pread(file, 65536, 0) for file in self._files)
+                status, told = (os.pread(file, 65536, 0) for file in self._files)
             except OSError:  # it has just left
                 return self._peak_kib
-            total = _peak(status)
-            if _number(_THREADS, status) > 1:
-                children = b" ".join(_read(f"/proc/{self._pid}/task/{task}/children") for task in _tasks(self._pid))
-            self.note(total + sum(_tree(int(child)) for child in children.split()))
+            several = _number(_THREADS, status) > 1  # each thread has children of its own
+            below = children(self._pid) if several else [int(child) for child in told.split()]
+            self.note(_peak(status) + sum(_tree(child) for child in below))
         return self._peak_kib
 
     def note(self, kib: int) -> None:
@@ -57,9 +56,22 @@ class MemoryMeter:
             os.close(self._files.pop())
 
 
+def children(pid: int) -> list[int]:
+    """The child processes that a process has now; none where /proc does not tell."""
+    told = b" ".join(_read(f"/proc/{pid}/task/{task}/children") for task in _tasks(pid))
+    return [int(child) for child in told.split()]
+
+
+def descendants(pid: int) -> list[int]:
+    """All that descend from a process, parents before their children."""
+    found = []
+    for child in children(pid):
+        found += [child, *descendants(child)]
+    return found
+
+
 def _tree(pid: int) -> int:
-    children = b" ".join(_read(f"/proc/{pid}/task/{task}/children") for task in _tasks(pid))
-    return _peak(_read(f"/proc/{pid}/status")) + sum(_tree(int(child)) for child in children.split())
+    return sum(_peak(_read(f"/proc/{each}/status")) for each in (pid, *descendants(pid)))
 
 
 def _tasks(pid: int) -> list[str]:

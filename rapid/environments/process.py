@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rapid.environments.memory import MemoryMeter
+from rapid.environments.memory import MemoryMeter, descendants
 from rapid.environments.reaper import Exit, Reaper
 
 CHUNK = 65536
@@ -57,9 +57,13 @@ class RuntimeProcess:
         self._loop = asyncio.get_running_loop()
         self._sink = sink
         self._on_exit = on_exit
+        self._reaper = reaper
         # Until a new process executes its command it counts as ours: its peak says something only above our own.
         self._floor_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        self._output, theirs = os.pipe2(os.O_CLOEXEC)
+        try:
+            self._output, theirs = os.pipe2(os.O_CLOEXEC)
+        except OSError as error:
+            raise LaunchError(f"pipe: {(error.strerror or str(error)).lower()}") from error
         try:
             child = subprocess.Popen(
                 command.words,
@@ -77,6 +81,7 @@ class RuntimeProcess:
         finally:
             os.close(theirs)
         self.pid = child.pid
+        self._running = True  # until its exit is collected its number cannot be another's
         reaper.watch(self.pid, self._exited)
         child.returncode = 0  # the reaper waits for it; `subprocess` must neither wait nor warn
         with contextlib.suppress(OSError), open(f"/proc/{self.pid}/oom_score_adj", "w") as file:
@@ -86,9 +91,14 @@ class RuntimeProcess:
         self._loop.add_reader(self._output, self._readable)
 
     def kill(self) -> None:
-        """End the whole process group at once."""
+        """End the process at once, with its group and all that descends from it."""
+        doomed = [*descendants(self.pid), self.pid]
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
+        for pid in doomed:
+            if self._running or pid != self.pid:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
 
     def drain(self) -> None:
         """Take in all that has been written by now: what a function wrote before it answered comes before END."""
@@ -124,7 +134,9 @@ class RuntimeProcess:
             self._output = -1
 
     def _exited(self, exit_: Exit) -> None:
+        self._running = False
         self.kill()  # whatever it left behind in its group
+        self._reaper.end_orphans()
         if exit_.peak_kib > self._floor_kib:
             self.memory.note(exit_.peak_kib)
         self.memory.close()

@@ -7,11 +7,14 @@ them and the runtimes: a status is handed to whoever watches that process, and a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
+
+from rapid.environments.memory import children
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,13 @@ class Reaper:
     def watch(self, pid: int, on_exit: Callable[[Exit], None]) -> None:
         """Call `on_exit` once when process `pid` has left; to be called before the loop runs again after its start."""
         self._watched[pid] = on_exit
+
+    def end_orphans(self) -> None:
+        """End what a function has left behind: as PID 1, this process is the parent of all who have lost theirs."""
+        for pid in children(os.getpid()):
+            if pid not in self._watched:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
 
     def collect(self) -> None:
         """Take in every child that has left by now."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import functools
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
@@ -26,10 +27,16 @@ from rapid.environments.invoker import Invoker, Pending, Throttled
 from rapid.frontends import context, payload
 from rapid.frontends.errors import MAX_REQUEST_BYTES, ServiceError, bad_json, throttled, too_large
 
+log = logging.getLogger("rapid")
+
 PREFIX = "/2015-03-31/functions/"
 SUFFIX = "/invocations"
 INVOCATION_TYPES = ("RequestResponse", "Event", "DryRun")
 LOG_TYPES = ("None", "Tail")
+
+
+MAX_HELD_BYTES = 64 * 1024 * 1024
+"""Bytes of events that may be on their way, waiting and running together; callers beyond are throttled."""
 
 
 class InvokeFrontEnd:
@@ -42,6 +49,7 @@ class InvokeFrontEnd:
 
     def __init__(self, invoker: Invoker, function: Function) -> None:
         self._invoker = invoker
+        self._held = 0
         self._function = function
         self._version = (b"x-amz-executed-version", function.version.encode())
         self._arn = functools.lru_cache(maxsize=128)(self._resolve)  # callers write the same few names
@@ -56,9 +64,24 @@ class InvokeFrontEnd:
             await self._router(scope, receive, send)
 
     async def invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One invocation, from request to answer."""
-        request_id = ids.uuid4()
+        """One invocation, from request to answer. Its event is counted as long as it is held."""
+        held = 0
+
+        def take(count: int) -> None:
+            nonlocal held
+            held += count
+            self._held += count
+            if self._held > MAX_HELD_BYTES:
+                raise throttled()
+
+        try:
+            await self._invoke(scope, receive, send, take)
+        finally:
+            self._held -= held
+
+    async def _invoke(self, scope: Scope, receive: Receive, send: Send, take: Callable[[int], None]) -> None:
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        request_id = ids.uuid4()
         trace_id = context.trace_id(headers)
         always = [
             JSON_TYPE,
@@ -66,12 +89,13 @@ class InvokeFrontEnd:
             (b"x-amzn-trace-id", trace_id.encode("latin-1")),
         ]
         try:
-            invocation = await self._invocation(scope, headers, receive, request_id, trace_id)
+            invocation = await self._invocation(scope, headers, receive, take, request_id, trace_id)
             pending = self._submit(invocation, want_log=_log_wanted(headers))
             outcome = await _answer(pending, receive)
         except ClientGone:
             return
-        except ServiceError as error:
+        except Exception as unexpected:
+            error = _service_error(unexpected)
             extra = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
             await respond(send, error.status, [*always, *extra], error.body)
             return
@@ -83,7 +107,13 @@ class InvokeFrontEnd:
         await respond(send, 200, always, outcome.payload)
 
     async def _invocation(
-        self, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive, request_id: str, trace_id: str
+        self,
+        scope: Scope,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        take: Callable[[int], None],
+        request_id: str,
+        trace_id: str,
     ) -> Invocation:
         """The request as an invocation; the parameters are checked before the body is read."""
         arn = self._arn(scope["path"], scope["query_string"])
@@ -95,7 +125,7 @@ class InvokeFrontEnd:
         if length.isdigit() and int(length) > MAX_REQUEST_BYTES:
             raise too_large()
         try:
-            event = payload.event(await read_body(receive, MAX_REQUEST_BYTES))
+            event = payload.event(await read_body(receive, MAX_REQUEST_BYTES, took=take))
         except BodyTooLarge:
             raise too_large() from None
         except payload.InvalidPayload as error:
@@ -121,6 +151,14 @@ class InvokeFrontEnd:
             raise throttled() from None
         except Unavailable as error:
             raise ServiceError("ServiceException", str(error)) from None
+
+
+def _service_error(error: Exception) -> ServiceError:
+    """The error as the service tells it; one that nobody expected is for the log alone."""
+    if isinstance(error, ServiceError):
+        return error
+    log.error("an invocation failed inside rapid", exc_info=error)
+    return ServiceError("ServiceException", "Internal error")
 
 
 async def _answer(pending: Pending, receive: Receive) -> Outcome:

@@ -29,12 +29,16 @@ class Client:
 
     def __init__(self, api: RuntimeApi) -> None:
         self.sent: list[Message] = []
+        self._fresh = True
         self._left = asyncio.Event()
         self.served = asyncio.ensure_future(
             api({"type": "http", "method": "GET", "path": NEXT}, self._receive, self._send)
         )
 
     async def _receive(self) -> Message:
+        if self._fresh:
+            self._fresh = False
+            return {"type": "http.request", "body": b"", "more_body": False}
         await self._left.wait()
         return {"type": "http.disconnect"}
 

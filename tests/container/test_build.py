@@ -44,10 +44,12 @@ def test_the_image_is_laid_out_as_aws_lays_out_its_own(engine: Engine, python: s
     assert environ["LAMBDA_TASK_ROOT"] == config["WorkingDir"] == "/var/task"
     assert environ["LAMBDA_RUNTIME_DIR"] == "/var/runtime"
     assert "/opt/bin" in environ["PATH"].split(":")
-    assert "/opt/lib" in environ["LD_LIBRARY_PATH"].split(":")
+    assert "/opt/lib" in environ["RAPID_LIBRARY_PATH"].split(":")
+    assert "LD_LIBRARY_PATH" not in environ
     assert config["Entrypoint"] == ["/lambda-entrypoint.sh"]
     assert not config.get("Cmd")
     engine.shell(python, "test -x /var/runtime/bootstrap && test -d /opt/extensions")
+    engine.shell(python, "test ! -w /var/runtime && test ! -w /var/runtime/bootstrap && test -w /var/task")
 
 
 def test_the_default_target_is_the_one_for_python(engine: Engine, images: Images, python: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.container import Container, Engine
+from tests.support.program import call
 
 pytestmark = pytest.mark.container
 
@@ -106,3 +107,12 @@ def test_a_function_within_its_memory_is_reported_with_what_it_used(engine: Engi
         )
         assert used is not None
         assert 100 <= int(used[1]) < 256
+
+
+def test_an_event_of_many_small_values_does_not_take_the_servers_memory(engine: Engine, function: str) -> None:
+    event = b"[" + b"{}," * (2 * 1024 * 1024 - 10) + b"{}]"
+    with engine.running(function, flags=("--memory", "192m"), AWS_LAMBDA_FUNCTION_TIMEOUT="60") as container:
+        path = "/2015-03-31/functions/function/invocations"
+        call(container.address, "POST", path, event)  # the function may well die of it
+        assert container.invoke({"say": "still here"}).json["answer"] == {"say": "still here"}
+        assert container.state["Running"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.container import Engine, Images
+from tests.support.program import call
 
 pytestmark = pytest.mark.container
 
@@ -13,6 +14,21 @@ import six
 
 def handler(event, context):
     return {"six": six.__file__, "type": six.text_type.__name__}
+"""
+
+LIBRARIES = """
+ARG BASE
+FROM ${BASE}
+COPY *.so* lib/
+COPY app.py ${LAMBDA_TASK_ROOT}
+CMD ["app.handler"]
+"""
+
+TELLS_ITS_LIBRARIES = """
+import os
+
+def handler(event, context):
+    return os.environ["LD_LIBRARY_PATH"]
 """
 
 INSTALLED_BESIDE_THE_CODE = """
@@ -149,3 +165,14 @@ def test_files_named_like_parts_of_the_project_are_the_users(engine: Engine, ima
     files |= {f"{name}.py": "" for name in names}
     with engine.running(images.derive("shadows", python, files)) as container:
         assert container.invoke().json == list(names)
+
+
+def test_a_library_of_the_functions_never_becomes_rapids(engine: Engine, images: Images, python: str) -> None:
+    files = {"Dockerfile": LIBRARIES, "libz.so.1": "garbage", "libc.so.6": "garbage", "app.py": TELLS_ITS_LIBRARIES}
+    with engine.running(images.derive("libraries", python, files)) as container:
+        broken = container.invoke({})
+        assert broken.json["errorType"] == "Runtime.ExitError"
+        assert call(container.address, "GET", "/healthz").status == 200
+    files = {"Dockerfile": LIBRARIES.replace("COPY *.so* lib/", ""), "app.py": TELLS_ITS_LIBRARIES}
+    with engine.running(images.derive("no-libraries", python, files)) as container:
+        assert container.invoke({}).json == "/var/lang/lib:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"

@@ -8,14 +8,6 @@ from tests.support.container import Engine, Images
 
 pytestmark = pytest.mark.container
 
-WITH_CURL = """
-ARG BASE
-FROM ${BASE}
-USER root
-RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends curl
-USER 993:990
-"""
-
 DOCKERFILE = """
 ARG BASE
 FROM ${{BASE}}
@@ -50,37 +42,32 @@ handler() {
 PLACES = ("/var/runtime/bootstrap", "/var/task/bootstrap", "/opt/bootstrap")
 
 
-@pytest.fixture(scope="session")
-def with_curl(images: Images, provided: str) -> str:
-    return images.derive("curl", provided, {"Dockerfile": WITH_CURL})
-
-
 @pytest.mark.parametrize("place", PLACES)
-def test_a_bootstrap_of_shell_and_curl_serves(engine: Engine, images: Images, with_curl: str, place: str) -> None:
+def test_a_bootstrap_of_shell_and_curl_serves(engine: Engine, images: Images, provided: str, place: str) -> None:
     name = place.strip("/").replace("/", "-")
     files = {
         "Dockerfile": DOCKERFILE.format(place=place),
         "bootstrap": CURL_BOOTSTRAP,
         "function.sh": FUNCTION,
     }
-    with engine.running(images.derive(name, with_curl, files)) as container:
+    with engine.running(images.derive(name, provided, files)) as container:
         for number in range(3):
             assert container.invoke({"n": number}).json == {"event": {"n": number}, "place": place}
         assert 'log: {"n": 2}' in container.logs()
         assert container.stop()[0] == 0
 
 
-def test_the_first_of_several_bootstraps_is_the_runtime_folders(engine: Engine, images: Images, with_curl: str) -> None:
+def test_the_first_of_several_bootstraps_is_the_runtime_folders(engine: Engine, images: Images, provided: str) -> None:
     both = DOCKERFILE.format(place=PLACES[0]) + f"COPY bootstrap {PLACES[1]}\nCOPY bootstrap {PLACES[2]}\n"
     files = {"Dockerfile": both, "bootstrap": CURL_BOOTSTRAP, "function.sh": FUNCTION}
-    with engine.running(images.derive("bootstraps", with_curl, files)) as container:
+    with engine.running(images.derive("bootstraps", provided, files)) as container:
         assert container.invoke({}).json == {"event": {}, "place": PLACES[0]}
 
 
-def test_a_shell_bootstrap_that_dies_is_replaced(engine: Engine, images: Images, with_curl: str) -> None:
+def test_a_shell_bootstrap_that_dies_is_replaced(engine: Engine, images: Images, provided: str) -> None:
     dies = "handler() {\n    [ \"$1\" = '{}' ] || kill -9 $$\n    echo '\"alive\"'\n}\n"
     files = {"Dockerfile": DOCKERFILE.format(place=PLACES[1]), "bootstrap": CURL_BOOTSTRAP, "function.sh": dies}
-    with engine.running(images.derive("dies", with_curl, files)) as container:
+    with engine.running(images.derive("dies", provided, files)) as container:
         assert container.invoke().json == "alive"
         assert container.invoke({"die": True}).json["errorMessage"].endswith("signal: killed")
         assert container.invoke().json == "alive"

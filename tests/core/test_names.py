@@ -80,7 +80,15 @@ def test_a_function_or_version_that_is_not_here_is_not_found(
 
 
 @pytest.mark.parametrize(
-    ("written", "qualifier"), [("function", None), ("orders", "7"), ("orders:7", None), ("orders", "live")]
+    ("written", "qualifier"),
+    [
+        ("function", None),
+        ("function:live", None),
+        ("function:orders", None),
+        ("orders", "7"),
+        ("orders:7", None),
+        ("orders", "live"),
+    ],
 )
 def test_a_named_function_is_found_by_its_name_its_version_and_aliases(written: str, qualifier: str | None) -> None:
     assert NAMED.resolve(written, qualifier).startswith(f"{THERE}:orders")

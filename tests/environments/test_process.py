@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import uvloop
 
 from rapid.environments.process import Command, LaunchError, RuntimeProcess
 from rapid.environments.reaper import Exit, Reaper
+from tests.support.program import until
 
 MEGABYTE = 1024  # KiB
 
@@ -136,3 +138,53 @@ def test_orphans_are_collected_too() -> None:
     with pytest.raises(ChildProcessError):
         os.waitpid(stranger, os.WNOHANG)
     assert [exit_.status for exit_ in seen] == [1]
+
+
+@pytest.mark.parametrize(
+    "escape",
+    [
+        "os.setpgid(0, os.getpgid(os.getppid()))",
+        "child = os.fork()\nif child == 0:\n    os.setsid()",
+    ],
+    ids=["a runtime in another group", "a child in a session of its own"],
+)
+def test_a_kill_reaches_those_who_have_left_the_group(escape: str) -> None:
+    script = f"import os, signal\n{escape}\nprint(os.getpid(), flush=True)\nsignal.pause()"
+
+    async def scenario() -> list[int]:
+        reaper, sink = Reaper(), Sink()
+        left = asyncio.get_running_loop().create_future()
+        reaper.install(asyncio.get_running_loop())
+        command = Command((sys.executable, "-c", script), os.getcwd(), dict(os.environ))
+        process = RuntimeProcess(command, sink, reaper, left.set_result)
+        expected = 2 if "fork" in escape else 1
+        while sink.data.count(b"\n") < expected:
+            sink.heard.clear()
+            await asyncio.wait_for(sink.heard.wait(), 20)
+        process.kill()
+        assert await asyncio.wait_for(left, 20) == -9
+        process.close()
+        reaper.remove()
+        return [int(line) for line in sink.data.split()]
+
+    for pid in uvloop.run(scenario()):
+        until(functools.partial(gone, pid), f"the end of process {pid}")
+
+
+def gone(pid: int) -> bool:
+    try:
+        return " Z " in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return True
+
+
+def test_without_descriptors_a_runtime_cannot_start_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario() -> None:
+        RuntimeProcess(Command(("/bin/true",), "/", {}), Sink(), Reaper(), lambda status: None)
+
+    def none_left(flags: int) -> tuple[int, int]:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "pipe2", none_left)
+    with pytest.raises(LaunchError, match="pipe: too many open files"):
+        asyncio.run(scenario())

@@ -233,7 +233,13 @@ class Images:
 
 def _run(words: Sequence[str], check: bool, patience: float) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        words, capture_output=True, text=True, errors="replace", timeout=patience, stdin=subprocess.DEVNULL
+        words,
+        cwd=tempfile.gettempdir(),  # podman leaves a file called oom where it was started
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=patience,
+        stdin=subprocess.DEVNULL,
     )
     # Where no systemd runs, podman complains about its health check timers on every occasion.
     kept = [line for line in done.stderr.splitlines(keepends=True) if "systemd connection" not in line]

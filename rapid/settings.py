@@ -94,6 +94,23 @@ def load(program: str, flags: Mapping[str, str], environ: Mapping[str, str], han
         SettingError: a value cannot be used.
     """
     read = Reader(flags, environ)
+    function = _function(read)
+    today = datetime.now(UTC).strftime("%Y/%m/%d")
+    log_stream = f"{today}/[{function.version}]{uuid.uuid4().hex}"
+    return Settings(
+        invoke_address=_invoke_address(read),
+        runtime_address=_runtime_address(read),
+        log_level=_log_level(read),
+        function=function,
+        timeout=_timeout(read, program == RIE_NAME or "--runtime-interface-emulator-address" in flags),
+        memory_mb=_whole(read, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 3008),
+        handler=handler or read.text("", "AWS_LAMBDA_FUNCTION_HANDLER", "_HANDLER"),
+        log_group=read.text(f"/aws/lambda/{function.name}", "AWS_LAMBDA_LOG_GROUP_NAME"),
+        log_stream=read.text(log_stream, "AWS_LAMBDA_LOG_STREAM_NAME"),
+    )
+
+
+def _function(read: Reader) -> Function:
     name = read.text("test_function", "AWS_LAMBDA_FUNCTION_NAME")
     version = read.text("$LATEST", "AWS_LAMBDA_FUNCTION_VERSION")
     account = read.text("012345678912", "AWS_ACCOUNT_ID")
@@ -108,24 +125,7 @@ def load(program: str, flags: Mapping[str, str], environ: Mapping[str, str], han
     region = read.text("us-east-1", "AWS_REGION", "AWS_DEFAULT_REGION")
     if not re.fullmatch(r"[a-z0-9-]{1,64}", region):
         raise SettingError(f"AWS_REGION is {region!r}: expected a region such as us-east-1")
-    today = datetime.now(UTC).strftime("%Y/%m/%d")
-    return Settings(
-        invoke_address=_invoke_address(read),
-        runtime_address=_runtime_address(read),
-        log_level=_log_level(read),
-        function=Function(
-            name,
-            "AWS_LAMBDA_FUNCTION_NAME" in environ and bool(environ["AWS_LAMBDA_FUNCTION_NAME"]),
-            version,
-            region,
-            account,
-        ),
-        timeout=_timeout(read, program == RIE_NAME or "--runtime-interface-emulator-address" in flags),
-        memory_mb=_whole(read, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 3008),
-        handler=handler or read.text("", "AWS_LAMBDA_FUNCTION_HANDLER", "_HANDLER"),
-        log_group=read.text(f"/aws/lambda/{name}", "AWS_LAMBDA_LOG_GROUP_NAME"),
-        log_stream=read.text(f"{today}/[{version}]{uuid.uuid4().hex}", "AWS_LAMBDA_LOG_STREAM_NAME"),
-    )
+    return Function(name, read.find(None, "AWS_LAMBDA_FUNCTION_NAME") is not None, version, region, account)
 
 
 def _invoke_address(read: Reader) -> Address:

@@ -6,6 +6,8 @@ import os
 import re
 import time
 
+from rapid.environments.proc import children, descendants, read
+
 FRESH = 0.01
 """Seconds for which a reading is good enough."""
 
@@ -56,37 +58,8 @@ class MemoryMeter:
             os.close(self._files.pop())
 
 
-def children(pid: int) -> list[int]:
-    """The child processes that a process has now; none where /proc does not tell."""
-    told = b" ".join(_read(f"/proc/{pid}/task/{task}/children") for task in _tasks(pid))
-    return [int(child) for child in told.split()]
-
-
-def descendants(pid: int) -> list[int]:
-    """All that descend from a process, parents before their children."""
-    found = []
-    for child in children(pid):
-        found += [child, *descendants(child)]
-    return found
-
-
 def _tree(pid: int) -> int:
-    return sum(_peak(_read(f"/proc/{each}/status")) for each in (pid, *descendants(pid)))
-
-
-def _tasks(pid: int) -> list[str]:
-    try:
-        return os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return []
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read()
-    except OSError:
-        return b""
+    return sum(_peak(read(f"/proc/{each}/status")) for each in (pid, *descendants(pid)))
 
 
 def _peak(status: bytes) -> int:

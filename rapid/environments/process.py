@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rapid.environments.memory import MemoryMeter, descendants
+from rapid.environments.memory import MemoryMeter
+from rapid.environments.proc import descendants
 from rapid.environments.reaper import Exit, Reaper
 
 CHUNK = 65536
@@ -81,7 +82,7 @@ class RuntimeProcess:
         finally:
             os.close(theirs)
         self.pid = child.pid
-        self._running = True  # until its exit is collected its number cannot be another's
+        self._running = True  # once its exit is collected, its number may be another's
         reaper.watch(self.pid, self._exited)
         child.returncode = 0  # the reaper waits for it; `subprocess` must neither wait nor warn
         with contextlib.suppress(OSError), open(f"/proc/{self.pid}/oom_score_adj", "w") as file:
@@ -92,13 +93,17 @@ class RuntimeProcess:
 
     def kill(self) -> None:
         """End the process at once, with its group and all that descends from it."""
-        doomed = [*descendants(self.pid), self.pid]
+        if not self._running:
+            return
+        below = descendants(self.pid)
+        self._kill_group()
+        for pid in (self.pid, *below):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        for pid in doomed:
-            if self._running or pid != self.pid:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
 
     def drain(self) -> None:
         """Take in all that has been written by now: what a function wrote before it answered comes before END."""
@@ -135,7 +140,7 @@ class RuntimeProcess:
 
     def _exited(self, exit_: Exit) -> None:
         self._running = False
-        self.kill()  # whatever it left behind in its group
+        self._kill_group()  # whatever it left behind there
         self._reaper.end_orphans()
         if exit_.peak_kib > self._floor_kib:
             self.memory.note(exit_.peak_kib)

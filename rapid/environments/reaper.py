@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
-from rapid.environments.memory import children
+from rapid.environments.proc import children
 
 
 @dataclass(frozen=True, slots=True)

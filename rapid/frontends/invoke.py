@@ -89,8 +89,9 @@ class InvokeFrontEnd:
             (b"x-amzn-trace-id", trace_id.encode("latin-1")),
         ]
         try:
+            want_log = _log_wanted(headers)
             invocation = await self._invocation(scope, headers, receive, take, request_id, trace_id)
-            pending = self._submit(invocation, want_log=_log_wanted(headers))
+            pending = self._submit(invocation, want_log=want_log)
             outcome = await _answer(pending, receive)
         except ClientGone:
             return
@@ -118,7 +119,6 @@ class InvokeFrontEnd:
         """The request as an invocation; the parameters are checked before the body is read."""
         arn = self._arn(scope["path"], scope["query_string"])
         _check_type(headers)
-        _log_wanted(headers)
         client_context = context.client_context(headers)
         tenant_id = context.tenant_id(headers)
         length = headers.get(b"content-length", b"0")

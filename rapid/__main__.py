@@ -67,7 +67,8 @@ def _log_to_stderr(level: str) -> None:
     handler.setFormatter(formatter)
     logging.basicConfig(level=_LEVELS[level], handlers=[handler])
     logging.getLogger("uvicorn").setLevel(max(_LEVELS[level], logging.WARNING))
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    for name in ("asyncio", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

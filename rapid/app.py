@@ -7,22 +7,31 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import uvloop
 
-from rapid.api.runtime import RuntimeApi
+from rapid.api.environment import EnvironmentApi
+from rapid.api.extensions import FunctionFacts
 from rapid.cli import RuntimeCommand
+from rapid.core.effects import RUNTIME_PARTY, Party
 from rapid.core.lifecycle import Lifecycle
 from rapid.environments.environment import Environment
-from rapid.environments.process import Command, RuntimeProcess
+from rapid.environments.external import DISABLED, external_extensions
+from rapid.environments.launcher import ProcessLauncher
+from rapid.environments.process import Command
 from rapid.environments.reaper import Reaper
 from rapid.environments.scheduler import Scheduler
+from rapid.environs import extension_environ, runtime_environ
 from rapid.frontends.invoke import InvokeFrontEnd
 from rapid.server import INVOKE_KEEP_ALIVE, RUNTIME_KEEP_ALIVE, Listener, bound, check_loopback, listen
 from rapid.settings import Settings
 from rapid.telemetry.console import Console
+from rapid.telemetry.facts import Facts, runtime_facts
+from rapid.telemetry.json_lines import JsonFormatter
+from rapid.telemetry.lines import Formatter, TextFormatter
 from rapid.telemetry.log import EnvironmentLog
+from rapid.telemetry.publisher import Publisher
 
 DRAIN = 5.0
 """Seconds that accepted invocations may still take after SIGTERM, within the 10 s that container engines grant."""
@@ -39,14 +48,30 @@ def run(settings: Settings, command: RuntimeCommand, environ: Mapping[str, str])
     check_loopback(settings.runtime_address)
     runtime_socket = listen(settings.runtime_address)
     invoke_socket = listen(settings.invoke_address)
-    function_environ = runtime_environ(settings, command, environ, bound(runtime_socket))
-    started = Command(command.words, command.cwd, function_environ)
+    commands = _commands(settings, command, environ, bound(runtime_socket))
     signal.pthread_sigmask(signal.SIG_BLOCK, Stopping.SIGNALS)  # until there is a loop to take them
-    uvloop.run(_serve(settings, started, runtime_socket, invoke_socket))
+    uvloop.run(_serve(settings, commands, runtime_socket, invoke_socket))
+
+
+def _commands(
+    settings: Settings, command: RuntimeCommand, environ: Mapping[str, str], api: str
+) -> Mapping[Party, Command]:
+    """What to start for the runtime, and for each external extension."""
+    external: Mapping[str, str] = {}
+    if settings.extensions and not DISABLED.exists():
+        external = external_extensions(settings.extensions_dir, settings.shipped_extensions)
+    runtime = runtime_environ(settings, command, environ, api)
+    extension = extension_environ(runtime)
+    # Frames keep messages of several lines whole for subscribers; without any, one pipe keeps all lines in their order.
+    commands = {RUNTIME_PARTY: Command(command.words, command.cwd, runtime, framed_log=bool(external))}
+    for name, program in external.items():
+        told = {"RAPID_EXTENSION_NAME": name} if name in settings.shipped_extensions else {}
+        commands[Party(name)] = Command([program], command.cwd, extension | told)
+    return commands
 
 
 async def _serve(
-    settings: Settings, command: Command, runtime_socket: socket.socket, invoke_socket: socket.socket
+    settings: Settings, commands: Mapping[Party, Command], runtime_socket: socket.socket, invoke_socket: socket.socket
 ) -> None:
     loop = asyncio.get_running_loop()
     stopping = Stopping(loop)
@@ -54,8 +79,8 @@ async def _serve(
     reaper = Reaper()
     reaper.install(loop)
     console = Console(sys.stdout.fileno())
-    scheduler, environment = _compose(settings, command, reaper, console)
-    api = Listener(RuntimeApi(environment), runtime_socket, RUNTIME_KEEP_ALIVE)
+    scheduler, environment = _compose(settings, commands, reaper, console)
+    api = Listener(EnvironmentApi(environment, _told(settings)), runtime_socket, RUNTIME_KEEP_ALIVE)
     front_end = Listener(InvokeFrontEnd(scheduler, settings.function), invoke_socket, INVOKE_KEEP_ALIVE)
 
     await api.start()  # clients do not survive a refused connection: listen first, spawn after
@@ -68,18 +93,48 @@ async def _serve(
     console.flush()
 
 
-def _compose(settings: Settings, command: Command, reaper: Reaper, console: Console) -> tuple[Scheduler, Environment]:
+def _compose(
+    settings: Settings, commands: Mapping[Party, Command], reaper: Reaper, console: Console
+) -> tuple[Scheduler, Environment]:
     """One environment, and the scheduler in front of it."""
-    sink = EnvironmentLog(console, settings.function.version, settings.memory_mb)
-
-    def launch(on_exit: Callable[[int], None]) -> RuntimeProcess:
-        log.info("exec '%s' (cwd=%s, handler=%s)", command.words[0], command.cwd, settings.handler)
-        return RuntimeProcess(command, sink, reaper, on_exit)
-
+    facts = _facts(settings)
+    sink = EnvironmentLog(console, _formatter(settings, facts), Publisher(facts))
+    external = [party.extension for party in commands if party.extension is not None]
     scheduler = Scheduler()
-    environment = Environment(Lifecycle(settings.timeout), launch, sink, scheduler.phase_changed)
+    environment = Environment(
+        Lifecycle(settings.timeout, external=external),
+        ProcessLauncher(commands, sink, reaper),
+        sink,
+        scheduler.phase_changed,
+    )
     scheduler.attach(environment)
     return scheduler, environment
+
+
+def _facts(settings: Settings) -> Facts:
+    version, arn = runtime_facts(settings.function.region)
+    return Facts(
+        function_name=settings.function.name,
+        function_version=settings.function.version,
+        function_arn=settings.function.arn(),
+        instance_id=settings.log_stream,
+        memory_mb=settings.memory_mb,
+        initialization_type="on-demand",
+        runtime_version=version,
+        runtime_version_arn=arn,
+    )
+
+
+def _formatter(settings: Settings, facts: Facts) -> Formatter:
+    return JsonFormatter(facts, settings.system_log_level) if settings.log_format == "JSON" else TextFormatter(facts)
+
+
+def _told(settings: Settings) -> FunctionFacts | None:
+    """What extensions are told at registration; None when there are none."""
+    if not settings.extensions or DISABLED.exists():
+        return None
+    function = settings.function
+    return FunctionFacts(function.name, function.version, settings.handler, function.account)
 
 
 class Stopping:
@@ -109,40 +164,3 @@ async def _take_down(
     scheduler.give_up()
     await environment.stop()
     await asyncio.gather(*(listener.stop() for listener in listeners))
-
-
-def runtime_environ(
-    settings: Settings, command: RuntimeCommand, environ: Mapping[str, str], api: str
-) -> dict[str, str]:
-    """The runtime's environment: rapid's own, and what Lambda adds to it.
-
-    Source: AWS developer guide, "Defined runtime environment variables".
-
-    Args:
-        settings: names, sizes, handler.
-        command: may add variables of its own.
-        environ: rapid's environment.
-        api: host:port of the environment's Runtime API.
-    """
-    region = settings.function.region
-    defaults = {
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
-        "LAMBDA_TASK_ROOT": command.cwd,
-        "TZ": ":UTC",
-        "RAPID_RUNTIME_PIPELINE": "1",  # our runtime may send an answer and the next question together: we take both
-    }
-    told = {
-        "AWS_LAMBDA_RUNTIME_API": api,
-        "AWS_LAMBDA_FUNCTION_NAME": settings.function.name,
-        "AWS_LAMBDA_FUNCTION_VERSION": settings.function.version,
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(settings.memory_mb),
-        "AWS_LAMBDA_LOG_GROUP_NAME": settings.log_group,
-        "AWS_LAMBDA_LOG_STREAM_NAME": settings.log_stream,
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-    }
-    if environ.get("RAPID_LIBRARY_PATH"):  # the image's: see its entry point
-        defaults["LD_LIBRARY_PATH"] = environ["RAPID_LIBRARY_PATH"]
-    if settings.handler:
-        told["_HANDLER"] = settings.handler
-    return {**defaults, **environ, **told, **command.environ}

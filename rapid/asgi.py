@@ -16,6 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
 """Turns an exception of a face into its answer."""
 
+Face = tuple[str, str, ASGIApp]
+"""Method, path, and who serves it."""
+
 JSON_TYPE = (b"content-type", b"application/json")
 
 
@@ -88,7 +91,7 @@ async def before_disconnect(awaited: asyncio.Future[Any], receive: Receive) -> b
     return awaited.done()
 
 
-class _Face:
+class _Server:
     """An ASGI callable that may be a method: Starlette would take a bare method for a request handler."""
 
     def __init__(self, serve: ASGIApp) -> None:
@@ -99,7 +102,7 @@ class _Face:
 
 
 def router(
-    faces: Sequence[tuple[str, str, ASGIApp]], handlers: Mapping[int | type[Exception], ErrorHandler]
+    faces: Sequence[Face], handlers: Mapping[int | type[Exception], ErrorHandler]
 ) -> ASGIApp:
     """A Starlette application with exactly these methods of these paths, and these answers to errors.
 
@@ -109,7 +112,7 @@ def router(
     """
     routes = []
     for method, path, serve in faces:
-        route = Route(path, _Face(serve))
+        route = Route(path, _Server(serve))
         route.methods = {method}  # Starlette would add HEAD to GET
         routes.append(route)
     app = Starlette(routes=routes, exception_handlers=dict(handlers))

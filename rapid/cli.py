@@ -14,7 +14,13 @@ from pathlib import Path
 from rapid import __version__
 from rapid.settings import SettingError
 
-FLAGS = ("--runtime-interface-emulator-address", "--runtime-api-address", "--log-level")
+FLAGS = (
+    "--runtime-interface-emulator-address",
+    "--runtime-api-address",
+    "--extensions",
+    "--extensions-dir",
+    "--log-level",
+)
 
 USAGE = """\
 usage: rapid [flags] [--] COMMAND [ARGS...]
@@ -31,6 +37,10 @@ flags (before or after COMMAND; each also an environment variable):
                                                    (127.0.0.1) and PORT (8080)]
   --runtime-api-address HOST:PORT                  where the runtime calls, loopback only
                                                    [RAPID_RUNTIME_API_ADDRESS; 127.0.0.1:9001]
+  --extensions on|off|NAME[,NAME...]               off: no extensions at all; names: those shipped with rapid to start
+                                                   as well (logs-file, otlp)  [RAPID_EXTENSIONS; on]
+  --extensions-dir FOLDER                          where external extensions are looked for
+                                                   [RAPID_EXTENSIONS_DIR; /opt/extensions]
   --log-level LEVEL                                trace, debug, info, warn, error, fatal or panic
                                                    [RAPID_LOG_LEVEL, LOG_LEVEL; info]
   --version                                        print the version
@@ -38,7 +48,7 @@ flags (before or after COMMAND; each also an environment variable):
 
 environment: AWS_LAMBDA_FUNCTION_TIMEOUT (seconds; 3), AWS_LAMBDA_FUNCTION_NAME (test_function),
 AWS_LAMBDA_FUNCTION_VERSION ($LATEST), AWS_LAMBDA_FUNCTION_MEMORY_SIZE (MB; 3008), AWS_REGION (us-east-1),
-AWS_ACCOUNT_ID, _HANDLER
+AWS_ACCOUNT_ID, AWS_LAMBDA_LOG_FORMAT (Text or JSON), RAPID_SYSTEM_LOG_LEVEL (DEBUG, INFO or WARN; JSON only), _HANDLER
 """
 
 BOOTSTRAPS = ("/var/runtime/bootstrap", "/var/task/bootstrap", "/opt/bootstrap")

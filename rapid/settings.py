@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rapid.core.names import Function
 
@@ -16,6 +17,9 @@ RIE_NAME = "aws-lambda-rie"
 
 DEFAULT_TIMEOUT = 3.0
 RIE_TIMEOUT = 300.0
+EXTENSIONS_DIR = "/opt/extensions"
+SHIPPED_EXTENSIONS = ("logs-file", "otlp")
+SYSTEM_LOG_LEVELS = ("DEBUG", "INFO", "WARN")
 LOG_LEVELS = ("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic")
 
 
@@ -49,6 +53,11 @@ class Settings:
         handler: `_HANDLER`, where known.
         log_group: CloudWatch group name told to the function.
         log_stream: CloudWatch stream name told to the function.
+        log_format: `Text` or `JSON`.
+        system_log_level: the least detailed platform events of the JSON format: `DEBUG`, `INFO` or `WARN`.
+        extensions: whether extensions are served at all.
+        shipped_extensions: names of rapid's own extensions to start.
+        extensions_dir: folder of the external extensions.
     """
 
     invoke_address: Address
@@ -60,6 +69,11 @@ class Settings:
     handler: str
     log_group: str
     log_stream: str
+    log_format: str
+    system_log_level: str
+    extensions: bool
+    shipped_extensions: tuple[str, ...]
+    extensions_dir: str
 
 
 class Reader:
@@ -97,6 +111,8 @@ def load(program: str, flags: Mapping[str, str], environ: Mapping[str, str], han
     function = _function(read)
     today = datetime.now(UTC).strftime("%Y/%m/%d")
     log_stream = f"{today}/[{function.version}]{uuid.uuid4().hex}"
+    extensions, shipped = _extensions(read)
+    folder = read.find("--extensions-dir", "RAPID_EXTENSIONS_DIR")
     return Settings(
         invoke_address=_invoke_address(read),
         runtime_address=_runtime_address(read),
@@ -107,6 +123,11 @@ def load(program: str, flags: Mapping[str, str], environ: Mapping[str, str], han
         handler=handler or read.text("", "AWS_LAMBDA_FUNCTION_HANDLER", "_HANDLER"),
         log_group=read.text(f"/aws/lambda/{function.name}", "AWS_LAMBDA_LOG_GROUP_NAME"),
         log_stream=read.text(log_stream, "AWS_LAMBDA_LOG_STREAM_NAME"),
+        log_format=_one_of(read, "AWS_LAMBDA_LOG_FORMAT", {"text": "Text", "json": "JSON"}, "Text"),
+        system_log_level=_one_of(read, "RAPID_SYSTEM_LOG_LEVEL", {x.lower(): x for x in SYSTEM_LOG_LEVELS}, "INFO"),
+        extensions=extensions,
+        shipped_extensions=shipped,
+        extensions_dir=_folder(*folder) if folder else EXTENSIONS_DIR,
     )
 
 
@@ -149,6 +170,33 @@ def _log_level(read: Reader) -> str:
     if value.lower() not in LOG_LEVELS:
         raise SettingError(f"{name} is {value!r}: expected one of {', '.join(LOG_LEVELS)}")
     return value.lower()
+
+
+def _one_of(read: Reader, name: str, values: Mapping[str, str], default: str) -> str:
+    """A setting with few values, in whatever case it is written."""
+    found = read.find(None, name)
+    if not found:
+        return default
+    if found[1].lower() not in values:
+        raise SettingError(f"{name} is {found[1]!r}: expected one of {', '.join(values.values())}")
+    return values[found[1].lower()]
+
+
+def _extensions(read: Reader) -> tuple[bool, tuple[str, ...]]:
+    """Whether extensions are served, and which of rapid's own are started."""
+    name, value = read.find("--extensions", "RAPID_EXTENSIONS") or ("--extensions", "on")
+    if value in ("on", "off"):
+        return value == "on", ()
+    names = tuple(dict.fromkeys(word.strip() for word in value.split(",")))
+    if not set(names) <= set(SHIPPED_EXTENSIONS):
+        raise SettingError(f"{name} is {value!r}: expected on, off, or names among {', '.join(SHIPPED_EXTENSIONS)}")
+    return True, names
+
+
+def _folder(name: str, value: str) -> str:
+    if not Path(value).is_dir():
+        raise SettingError(f"{name} is {value!r}: expected a folder that exists")
+    return str(Path(value).resolve())
 
 
 def _timeout(read: Reader, as_emulator: bool) -> float:

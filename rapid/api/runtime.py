@@ -1,33 +1,17 @@
 """The Runtime API (2018-06-01) of one environment.
 
-`next`, `response` and `error` are plain ASGI callables found without a router: they make up an invocation. Everything
-else, and every error of path or method, goes through Starlette.
-
 Source: AWS developer guide, "Using the Lambda runtime API for custom runtimes".
 """
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 from rapid.api import answers
-from rapid.asgi import (
-    JSON_TYPE,
-    BodyTooLarge,
-    ClientGone,
-    before_disconnect,
-    header,
-    json_line,
-    read_body,
-    respond,
-    router,
-)
-from rapid.core.errors import MAX_RESPONSE_BYTES, Refused, response_too_large
+from rapid.api.polling import hear
+from rapid.asgi import JSON_TYPE, BodyTooLarge, ClientGone, Face, header, json_line, read_body, respond
+from rapid.core.errors import MAX_RESPONSE_BYTES, response_too_large
 from rapid.core.invocation import Attempt, Outcome
 from rapid.core.machine import RuntimeInput, invalid_transition
 from rapid.environments.environment import Environment
@@ -42,37 +26,29 @@ ACCEPTED = json_line({"status": "OK"})
 
 
 class RuntimeApi:
-    """The ASGI application of one environment's Runtime API listener."""
+    """The calls of the Runtime API, each an ASGI callable that may raise `Refused`."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._router = _router(self)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request: the paths of an invocation at once, others through the router."""
-        path: str = scope.get("path", "")
-        method = scope.get("method")
-        serve: ASGIApp = self._router
-        if path == NEXT and method == "GET":
-            serve = self.next
-        elif method == "POST" and path.startswith(INVOCATION) and path.endswith("/response") and path.count("/") == 5:
-            serve = self.response
-        try:
-            await serve(scope, receive, send)
-        except Refused as refused:
-            await respond(send, refused.status, [JSON_TYPE], refusal(refused))
+    def faces(self) -> list[Face]:
+        """Method, path and server of every call."""
+        return [
+            ("GET", PING, PlainTextResponse("pong")),
+            ("GET", NEXT, self.next),
+            ("POST", INVOCATION + "{id}/response", self.response),
+            ("POST", INVOCATION + "{id}/error", self.error),
+            ("POST", INIT_ERROR, self.init_error),
+        ]
 
     async def next(self, _: Scope, receive: Receive, send: Send) -> None:
         """`GET invocation/next`: park until there is an event, then render it."""
         poll, polls = self._environment.next(), self._environment.polls
-        heard = None if polls.contended else await poll
-        while heard is None or heard is Signal.OVERTAKEN:
-            if heard is Signal.OVERTAKEN:
-                poll = polls.wait_behind()
-            if not await before_disconnect(poll, receive):
-                polls.withdraw(poll)
-                return
-            heard = poll.result()
+        heard: Attempt | Signal | None = None if polls.contended else await poll
+        if heard is None or heard is Signal.OVERTAKEN:
+            heard = await hear(polls, poll, receive)
+        if heard is None:
+            return
         if isinstance(heard, Signal):
             raise invalid_transition("Exited", RuntimeInput.NEXT)
         await respond(send, 200, event_headers(heard), heard.invocation.payload)
@@ -82,14 +58,14 @@ class RuntimeApi:
         request_id = scope["path"][len(INVOCATION) : -len("/response")]
         attempt_id = header(scope, b"lambda-runtime-invocation-id")
         give = RuntimeInput.RESPOND
-        self._environment.check(give, request_id, attempt_id)
+        began = self._environment.check(give, request_id, attempt_id)
         bad_mode = answers.mode_error(header(scope, b"lambda-runtime-function-response-mode"))
         if bad_mode:
-            self._environment.answer(give, request_id, attempt_id, answers.invalid_mode(request_id))
+            self._environment.answer(give, request_id, attempt_id, answers.invalid_mode(request_id), began)
             raise bad_mode
-        body = await self._answer_body(give, request_id, attempt_id, receive)
+        body = await self._answer_body(give, request_id, attempt_id, receive, began)
         outcome = answers.trailer_error(scope) or Outcome(body)
-        self._environment.answer(give, request_id, attempt_id, outcome)
+        self._environment.answer(give, request_id, attempt_id, outcome, began)
         await respond(send, 202, [JSON_TYPE], ACCEPTED)
 
     async def error(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,9 +73,9 @@ class RuntimeApi:
         request_id = scope["path"][len(INVOCATION) : -len("/error")]
         attempt_id = header(scope, b"lambda-runtime-invocation-id")
         give = RuntimeInput.FAIL
-        self._environment.check(give, request_id, attempt_id)
-        body = await self._answer_body(give, request_id, attempt_id, receive)
-        self._environment.answer(give, request_id, attempt_id, answers.function_error(scope, body))
+        began = self._environment.check(give, request_id, attempt_id)
+        body = await self._answer_body(give, request_id, attempt_id, receive, began)
+        self._environment.answer(give, request_id, attempt_id, answers.function_error(scope, body), began)
         await respond(send, 202, [JSON_TYPE], ACCEPTED)
 
     async def init_error(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,17 +90,17 @@ class RuntimeApi:
         await respond(send, 202, [JSON_TYPE], ACCEPTED)
 
     async def _answer_body(
-        self, give: RuntimeInput, request_id: str, attempt_id: str | None, receive: Receive
+        self, give: RuntimeInput, request_id: str, attempt_id: str | None, receive: Receive, began: float
     ) -> bytes:
         """The answer's body. One that is too large, or cut short, is itself the caller's answer."""
         try:
             return await read_body(receive, MAX_RESPONSE_BYTES, count_all=True)
         except BodyTooLarge as large:
             outcome = Outcome(response_too_large(large.size), "Function.ResponseSizeTooLarge")
-            self._environment.answer(give, request_id, attempt_id, outcome)
+            self._environment.answer(give, request_id, attempt_id, outcome, began)
             raise answers.too_large() from None
         except ClientGone:
-            self._environment.answer(give, request_id, attempt_id, answers.truncated(request_id))
+            self._environment.answer(give, request_id, attempt_id, answers.truncated(request_id), began)
             raise answers.truncated_request() from None
 
 
@@ -146,46 +122,3 @@ def event_headers(attempt: Attempt) -> list[tuple[bytes, bytes]]:
     if invocation.tenant_id:
         headers.append((b"lambda-runtime-aws-tenant-id", invocation.tenant_id.encode()))
     return headers
-
-
-def refusal(refused: Refused) -> bytes:
-    """The body of a refusal, in the Runtime API's form."""
-    return json_line({"errorMessage": refused.message, "errorType": refused.error_type})
-
-
-def _router(api: RuntimeApi) -> ASGIApp:
-    """Every path of the API, and the answers to paths and methods that it does not have."""
-    return router(
-        [
-            ("GET", PING, PlainTextResponse("pong")),
-            ("GET", NEXT, api.next),
-            ("POST", INVOCATION + "{id}/response", api.response),
-            ("POST", INVOCATION + "{id}/error", api.error),
-            ("POST", INIT_ERROR, api.init_error),
-        ],
-        {
-            Refused: _refused,
-            HTTPStatus.NOT_FOUND: _not_found,
-            HTTPStatus.METHOD_NOT_ALLOWED: _wrong_method,
-            HTTPStatus.INTERNAL_SERVER_ERROR: _failed,
-        },
-    )
-
-
-async def _refused(_: Request, refused: Exception) -> Response:
-    assert isinstance(refused, Refused)
-    return Response(refusal(refused), refused.status, media_type="application/json")
-
-
-async def _failed(_: Request, __: Exception) -> Response:
-    body = refusal(Refused(500, "InternalServerError", "Internal Server Error"))
-    return Response(body, 500, media_type="application/json")
-
-
-async def _not_found(_: Request, __: Exception) -> Response:
-    return PlainTextResponse("404 page not found\n", 404, headers={"X-Content-Type-Options": "nosniff"})
-
-
-async def _wrong_method(_: Request, error: Exception) -> Response:
-    allowed = error.headers if isinstance(error, HTTPException) else None
-    return Response(status_code=405, headers=allowed)

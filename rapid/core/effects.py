@@ -1,20 +1,42 @@
-"""Effects: what the core asks the shell to do, in the order given; and the platform records among them."""
+"""Effects: what the core asks the shell to do, in the order given; platform records are among them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from rapid.core.invocation import Attempt, Invocation, Outcome
+from rapid.core.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Who has a process of its own: the runtime, or the external extension of that name."""
+
+    extension: str | None = None
+
+
+RUNTIME_PARTY = Party()
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Start the runtime process."""
+    """Start a process."""
+
+    party: Party
+
+
+@dataclass(frozen=True, slots=True)
+class Terminate:
+    """Ask a process group to end (SIGTERM)."""
+
+    party: Party
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """End the runtime's process group at once (no extension is registered, so AWS's budget is 0 ms)."""
+    """End a process group at once (SIGKILL)."""
+
+    party: Party
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +54,37 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class InvokeEvent:
+    """An extension's INVOKE."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownEvent:
+    """An extension's SHUTDOWN.
+
+    Attributes:
+        reason: `spindown`, `timeout` or `failure`.
+        deadline: monotonic seconds at which the extension is ended.
+    """
+
+    reason: str
+    deadline: float
+
+
+ExtensionEvent = InvokeEvent | ShutdownEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Answer an extension's parked `event/next`."""
+
+    identifier: str
+    event: ExtensionEvent
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Answer the caller."""
 
@@ -46,57 +99,4 @@ class Abandon:
     invocation: Invocation
 
 
-@dataclass(frozen=True, slots=True)
-class InitReport:
-    """Record: an init phase is over (`platform.initReport`).
-
-    Attributes:
-        phase: `init`, or `invoke` for an init that runs inside an invocation (AWS: "suppressed init").
-        status: `success`, `error` or `timeout`.
-        duration_ms: milliseconds from the start of the process.
-        error_type: set unless the status is `success`.
-    """
-
-    phase: str
-    status: str
-    duration_ms: float
-    error_type: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InvokeStart:
-    """Record: an invocation begins (`platform.start`)."""
-
-    request_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class FaultRecord:
-    """Record: the platform ended something (`platform.fault`); `request_id` is None outside an invocation."""
-
-    request_id: str | None
-    error_type: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class InvokeReport:
-    """Record: an invocation is over (`platform.report`).
-
-    Attributes:
-        status: `success`, `error` (function error), `failure` (the runtime went away) or `timeout`.
-        duration_ms: milliseconds of the invocation, at most the timeout.
-        init_ms: milliseconds of the init that this environment's first invocation pays for.
-        error_type: of a `failure`.
-    """
-
-    request_id: str
-    status: str
-    duration_ms: float
-    init_ms: float | None = None
-    error_type: str | None = None
-
-
-Record = InitReport | InvokeStart | FaultRecord | InvokeReport
-
-Effect = Launch | Kill | SetDeadline | Deliver | Answer | Abandon | Record
+Effect = Launch | Terminate | Kill | SetDeadline | Deliver | Notify | Answer | Abandon | Record

@@ -81,13 +81,35 @@ def exited(status: int) -> Fault:
     Args:
         status: exit code, or minus the signal's number, as `subprocess` has it.
     """
+    if status == 0:
+        return Fault("Runtime.ExitError", "Runtime exited without providing a reason")
+    return Fault("Runtime.ExitError", f"Runtime exited with error: {_how(status)}")
+
+
+def extension_crashed(status: int) -> Fault:
+    """The process of an external extension left; `status` as in `exited`."""
+    return Fault("Extension.Crash", _how(status) if status else "exit code 0")
+
+
+def _how(status: int) -> str:
     if status < 0:
-        how = f"Runtime exited with error: signal: {SIGNALS.get(-status, f'signal {-status}')}"
-    elif status:
-        how = f"Runtime exited with error: exit status {status}"
-    else:
-        how = "Runtime exited without providing a reason"
-    return Fault("Runtime.ExitError", how)
+        return f"signal: {SIGNALS.get(-status, f'signal {-status}')}"
+    return f"exit status {status}"
+
+
+def out_of_memory() -> Fault:
+    """The environment used more than the function's memory size, and was ended."""
+    return Fault("Runtime.OutOfMemory", "Runtime exited with error: signal: killed")
+
+
+def extension_failed(error_type: str, name: str, reported: str) -> Fault:
+    """An extension says that it cannot start (`Extension.InitError`) or go on (`Extension.ExitError`)."""
+    return Fault(error_type, f"extension {name}: {reported}")
+
+
+def extension_launch_failed(reason: str) -> Fault:
+    """The program of an external extension could not be started."""
+    return Fault("Extension.LaunchError", reason)
 
 
 def invalid_entrypoint(reason: str) -> Fault:

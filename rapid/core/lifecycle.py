@@ -3,64 +3,84 @@
 Each method is an input (somebody asked, a process left, a deadline passed) and returns the effects to carry out, in
 order. An input that is not legal raises `Refused` and changes nothing. Time comes in as seconds of a monotonic clock.
 
-Init is eager and limited to 10 s; when it fails, the next invocation runs an init of its own under the function's
-timeout (AWS: "suppressed init"). A runtime that crashes or times out is replaced at once, so that the next invocation
-meets a fresh environment.
+Init is eager and limited to 10 s: the external extensions start and register, then the runtime, and it is over when all
+have asked for their next event. When it fails, the next invocation runs an init of its own under the function's timeout
+(AWS: "suppressed init"). When anything crashes or times out, all are ended and started afresh at once, so that the next
+invocation meets a fresh environment.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rapid.core import effects as do
-from rapid.core.effects import Effect
+from rapid.core import records
+from rapid.core.effects import RUNTIME_PARTY, Effect, Party
+from rapid.core.ending import Ending
 from rapid.core.errors import (
     Fault,
+    Refused,
     exited,
+    extension_crashed,
+    extension_failed,
     init_timed_out,
     invalid_invocation_id,
     invalid_request_id,
+    out_of_memory,
     timed_out,
 )
+from rapid.core.extensions import INVOKE, MAX_EXTENSIONS, Extensions, too_many
 from rapid.core.invocation import Attempt, Invocation, Outcome
-from rapid.core.machine import RuntimeInput, RuntimeState, invalid_transition, move
-from rapid.core.phase import RUNTIME_PHASE, Phase, joint_phase
+from rapid.core.machine import ExtensionInput, ExtensionState, RuntimeInput, RuntimeState, invalid_transition, move
+from rapid.core.phase import EXTENSION_PHASE, RUNTIME_PHASE, Phase, joint_phase
+from rapid.core.progress import Progress
 
 INIT_LIMIT = 10.0
 """Seconds that an on-demand init may take (AWS developer guide, "Lambda execution environment lifecycle")."""
 
 
 class Lifecycle:
-    """One environment: its runtime's state, its present invocation, and how it is ending, if it is.
+    """One environment: where its runtime and extensions stand, its present invocation, how it is ending, if it is.
 
     Args:
-        timeout: the function's timeout, seconds.
+        timeout: the function's timeout, seconds; runtime and extensions together.
         init_limit: the longest that an init outside an invocation may take, seconds.
+        external: names of the external extensions, in the order of their start.
     """
 
-    def __init__(self, timeout: float, init_limit: float = INIT_LIMIT) -> None:
+    def __init__(self, timeout: float, init_limit: float = INIT_LIMIT, external: Sequence[str] = ()) -> None:
         self._timeout = timeout
         self._init_limit = init_limit
+        self._external = external
         self._runtime: RuntimeState | None = None
-        self._ending: Phase | None = None
-        self._attempt: Attempt | None = None
-        self._in_progress = False  # the present attempt has not been reported yet
-        self._answered = False
-        self._outcome_status = "success"
-        self._began = 0.0
-        self._init_began = 0.0
+        self._extensions = Extensions()
+        self._alive: set[Party] = set()
+        self._ending: Ending | None = None
+        self._attempt: Attempt | None = None  # the last one: its id is told from an unknown one
+        self._progress: Progress | None = None  # of the present invocation, until it has been reported
+        self._init_began: float | None = None  # while an init is going on
         self._init_ms: float | None = None
-        self._invoked = False  # this process came through its init and was given an invocation
+        self._invoked = False  # came through its init and was given an invocation
 
     @property
     def phase(self) -> Phase:
         """The present phase, by the joint rule."""
         if self._ending is not None:
-            return self._ending
-        return joint_phase([RUNTIME_PHASE[self._runtime]] if self._runtime else [])
+            return self._ending.phase
+        parties = [EXTENSION_PHASE[extension.state] for extension in self._extensions]
+        if self._runtime:
+            parties.append(RUNTIME_PHASE[self._runtime])
+        return joint_phase(parties)
 
     @property
     def runtime_state(self) -> RuntimeState | None:
-        """The runtime's state; None without a process."""
+        """The runtime's state; None before it has been started."""
         return self._runtime
+
+    @property
+    def extensions(self) -> Extensions:
+        """The extensions as they stand."""
+        return self._extensions
 
     # Inputs from the scheduler
 
@@ -78,42 +98,40 @@ class Lifecycle:
             now: monotonic seconds.
             epoch: seconds since the epoch, for the deadline that the runtime is told.
         """
-        if self.phase is Phase.IDLE:
-            self._runtime = move(RuntimeState.READY, RuntimeInput.INVOKE)
-            self._invoked = True
-        else:
+        idle = self.phase is Phase.IDLE
+        if not idle:
             self._require(Phase.ABSENT, "invoke")
         attempt = Attempt(invocation, invocation_id, int((epoch + self._timeout) * 1000))
-        self._attempt, self._in_progress, self._answered, self._began = attempt, True, False, now
-        begin: list[Effect] = [do.InvokeStart(invocation.request_id)]
-        if self._runtime is None:
+        self._attempt, self._progress = attempt, Progress(attempt, now, self._timeout)
+        begin: list[Effect] = [records.InvokeStart(invocation)]
+        if not idle:
             return begin + self._launch(now, self._timeout)
-        return [do.SetDeadline(self._timeout), do.Deliver(attempt), *begin]
+        return [do.SetDeadline(self._timeout), *self._hand_over(attempt), *begin]
 
     def stop(self, now: float) -> list[Effect]:
-        """Shut down for good: the runtime is ended, an unanswered caller is told."""
+        """Shut down for good: everybody is ended, an unanswered caller is told."""
+        if self._ending:
+            self._ending.phase = Phase.SHUTDOWN
+            return []
         done: list[Effect] = [do.SetDeadline(None)]
-        if self._attempt and self._in_progress:
-            if not self._answered:
-                done.append(do.Abandon(self._attempt.invocation))
-            done.append(self._report("failure", now, "Sandbox.Failure"))
-        if self._runtime is not None and self._ending is None:
-            done.append(do.Kill())
-        self._ending = Phase.SHUTDOWN
-        return done
+        if self._progress:
+            if not self._progress.answered:
+                done.append(do.Abandon(self._progress.attempt.invocation))
+            done += self._close("failure", now, "Sandbox.Failure")
+        return done + self._end("spindown", Phase.SHUTDOWN, now)
 
     # Inputs from the runtime
 
     def next(self, now: float) -> list[Effect]:
-        """The runtime asks for its next event; this ends its init, and the invocation before."""
+        """The runtime asks for its next event; this ends its init, and its part in the invocation before."""
         before = self._present(RuntimeInput.NEXT)
         self._runtime = move(before, RuntimeInput.NEXT)
         if before is RuntimeState.STARTED:
-            return self._init_done(now)
-        if before is RuntimeState.RESPONSE_SENT:
-            return [do.SetDeadline(None), self._report(self._outcome_status, now)]
-        if before is RuntimeState.RUNNING and self._attempt:
-            return [do.Deliver(self._attempt)]
+            return [records.InitRuntimeDone(self._init_phase, "success"), *self._settle(now)]
+        if before is RuntimeState.RESPONSE_SENT and self._progress:
+            return [self._progress.runtime_finished(now), *self._settle(now)]
+        if before is RuntimeState.RUNNING and self._progress:
+            return [do.Deliver(self._progress.attempt)]
         return []
 
     def check(self, given: RuntimeInput, request_id: str, invocation_id: str | None) -> None:
@@ -128,38 +146,132 @@ class Lifecycle:
             raise invalid_invocation_id()
         move(self._present(given), given)
 
-    def answer(self, given: RuntimeInput, request_id: str, invocation_id: str | None, outcome: Outcome) -> list[Effect]:
-        """The runtime answers its invocation (`given` is RESPOND or FAIL)."""
+    def answer(
+        self,
+        given: RuntimeInput,
+        request_id: str,
+        invocation_id: str | None,
+        outcome: Outcome,
+        began: float,
+        now: float,
+    ) -> list[Effect]:
+        """The runtime answers its invocation.
+
+        Args:
+            given: RESPOND or FAIL.
+            request_id: of the invocation that it answers.
+            invocation_id: of the attempt, if it tells that.
+            outcome: for the caller.
+            began: when the answer began to arrive.
+            now: when it was whole.
+        """
         self.check(given, request_id, invocation_id)
-        attempt = self._attempt
-        assert attempt is not None  # check() has seen to it
+        assert self._progress is not None  # the runtime is RUNNING
         self._runtime = move(move(RuntimeState.RUNNING, given), RuntimeInput.SENT)
-        self._answered = True
-        self._outcome_status = "success" if outcome.error_type is None else "error"
-        return [do.Answer(attempt.invocation, outcome)]
+        self._progress.answer(outcome, began, now)
+        return [do.Answer(self._progress.attempt.invocation, outcome)]
 
     def init_error(self, outcome: Outcome, now: float) -> list[Effect]:
         """The runtime says that its init failed; `outcome` goes to the caller that waits for it, if one does."""
         self._runtime = move(self._present(RuntimeInput.INIT_ERROR), RuntimeInput.INIT_ERROR)
-        error_type = outcome.error_type or "Runtime.Unknown"
-        return [*self._fail(now, "error", error_type, outcome), do.Kill()]
+        return self._fail("error", outcome.error_type or "Runtime.Unknown", outcome, now)
+
+    # Inputs from extensions
+
+    def register(self, name: str, events: Sequence[str], identifier: str) -> list[Effect]:
+        """An extension registers; when all external ones have, the runtime is started.
+
+        Raises:
+            Refused: 403, see `Extensions.register`.
+        """
+        closed = self._init_began is None or self._ending is not None
+        closed = closed or self._runtime not in (None, RuntimeState.STARTED)
+        self._extensions.register(name, events, identifier, closed=closed)
+        return self._launch_runtime() if self._runtime is None and not self._extensions.expected else []
+
+    def extension_next(self, identifier: str, now: float) -> list[Effect]:
+        """An extension asks for its next event; this ends its init, or its part in the invocation before.
+
+        Raises:
+            Refused: unknown, or not in this state.
+        """
+        extension = self._extensions.find(identifier)
+        before = extension.move(ExtensionInput.NEXT)
+        if self._ending:
+            return self._ending.asked(extension)
+        if before is ExtensionState.REGISTERED:
+            return [extension.status(), *self._settle(now)]
+        return self._settle(now) if before is ExtensionState.RUNNING else []
+
+    def extension_error(self, given: ExtensionInput, identifier: str, error_type: str, now: float) -> list[Effect]:
+        """An extension says that it cannot start (`INIT_ERROR`) or go on (`EXIT_ERROR`): the environment is ended.
+
+        Raises:
+            Refused: unknown, or not in this state.
+        """
+        extension = self._extensions.find(identifier)
+        extension.move(given)
+        if self._ending:
+            return []
+        extension.error_type = error_type
+        kind = "Extension.InitError" if given is ExtensionInput.INIT_ERROR else "Extension.ExitError"
+        fault = extension_failed(kind, extension.name, error_type)
+        return [*self._told(extension.name), *self._fail("error", kind, fault, now)]
+
+    def subscribe(self, identifier: str, closed: Refused) -> str:
+        """An extension subscribes to telemetry: its name.
+
+        Args:
+            identifier: the extension's.
+            closed: the refusal of its API, once the init is over.
+
+        Raises:
+            Refused: unknown, or `closed`.
+        """
+        extension = self._extensions.find(identifier)
+        if self._init_began is None or self._ending is not None:
+            raise closed
+        return extension.name
 
     # Inputs from the shell
 
     def deadline(self, now: float) -> list[Effect]:
         """The deadline set last has passed."""
-        if self._runtime is None or self._ending is not None:
+        if self._ending:
+            return self._ending.deadline(now)
+        if self.phase is Phase.ABSENT:
             return []
-        fault = timed_out(self._timeout) if self._in_progress else init_timed_out(self._init_limit)
-        return [*self._fail(now, "timeout", fault.error_type, fault), do.Kill()]
+        fault = timed_out(self._timeout) if self._progress else init_timed_out(self._init_limit)
+        return self._fail("timeout", fault.error_type, fault, now, reason="timeout")
 
-    def exited(self, status: int, now: float) -> list[Effect]:
-        """The runtime process is gone; `status` is its exit code or minus the signal."""
-        return self._gone(exited(status), now)
+    def exited(self, party: Party, status: int, now: float, *, oom_killed: bool = False) -> list[Effect]:
+        """A process is gone.
 
-    def launch_failed(self, fault: Fault, now: float) -> list[Effect]:
-        """The runtime process could not be started."""
-        return self._gone(fault, now)
+        Args:
+            party: whose.
+            status: its exit code, or minus the signal.
+            now: when.
+            oom_killed: the kernel ended it because the environment used more than its memory.
+        """
+        if party.extension is None:
+            fault = exited(status)
+        else:
+            fault = extension_crashed(status)
+            self._extensions.named(party.extension).move(ExtensionInput.EXIT)
+        return self._gone(party, out_of_memory() if oom_killed else fault, now)
+
+    def launch_failed(self, party: Party, fault: Fault, now: float) -> list[Effect]:
+        """A process could not be started."""
+        if party.extension is not None:
+            self._extensions.named(party.extension).move(ExtensionInput.LAUNCH_FAIL)
+        return self._gone(party, fault, now)
+
+    def over_memory(self, now: float) -> list[Effect]:
+        """The environment uses more than the function's memory size."""
+        if self._ending or self.phase is Phase.ABSENT:
+            return []
+        fault = out_of_memory()
+        return [do.Kill(RUNTIME_PARTY), *self._fail("error", fault.error_type, fault, now)]
 
     # How the inputs are carried out
 
@@ -172,54 +284,124 @@ class Lifecycle:
             raise invalid_transition("Exited", given)
         return self._runtime
 
-    def _launch(self, now: float, limit: float) -> list[Effect]:
-        self._runtime = RuntimeState.STARTED
-        self._init_began, self._init_ms, self._invoked = now, None, False
-        return [do.SetDeadline(limit), do.Launch()]
+    @property
+    def _init_phase(self) -> str:
+        return "invoke" if self._progress else "init"
 
-    def _init_done(self, now: float) -> list[Effect]:
-        duration = (now - self._init_began) * 1000
-        report = do.InitReport(self._init_phase, "success", duration)
-        if self._attempt and self._in_progress:  # the init ran inside the invocation, whose deadline goes on
-            self._runtime = move(RuntimeState.READY, RuntimeInput.INVOKE)
-            self._invoked = True
-            return [report, do.Deliver(self._attempt)]
+    def _launch(self, now: float, limit: float) -> list[Effect]:
+        self._init_began, self._init_ms, self._invoked = now, None, False
+        begin: list[Effect] = [records.InitStart(self._init_phase)]
+        if len(self._external) > MAX_EXTENSIONS:
+            refused = too_many()
+            return begin + self._fail("error", refused.error_type, Fault(refused.error_type, refused.message), now)
+        self._extensions = Extensions(self._external)
+        begin.append(do.SetDeadline(limit))
+        if not self._external:
+            return begin + self._launch_runtime()
+        parties = [Party(name) for name in self._external]
+        self._alive.update(parties)
+        return [*begin, *(do.Launch(party) for party in parties)]
+
+    def _launch_runtime(self) -> list[Effect]:
+        self._runtime = RuntimeState.STARTED
+        self._alive.add(RUNTIME_PARTY)
+        return [do.Launch(RUNTIME_PARTY)]
+
+    def _settle(self, now: float) -> list[Effect]:
+        """What follows when everybody has asked for the next event."""
+        if self.phase is not Phase.IDLE:
+            return []
+        if self._init_began is not None:
+            return self._init_done(now, self._init_began)
+        if self._progress is None:
+            return []
+        report = self._progress.finished(now, self._init_ms)
+        self._progress = self._init_ms = None
+        return [do.SetDeadline(None), report]
+
+    def _init_done(self, now: float, began: float) -> list[Effect]:
+        duration = (now - began) * 1000
+        report = records.InitReport(self._init_phase, "success", duration)
+        self._init_began = None
+        if self._progress:  # the init ran inside the invocation, whose deadline goes on
+            return [report, *self._hand_over(self._progress.attempt)]
         self._init_ms = duration
         return [report, do.SetDeadline(None)]
 
-    @property
-    def _init_phase(self) -> str:
-        return "invoke" if self._in_progress else "init"
+    def _hand_over(self, attempt: Attempt) -> list[Effect]:
+        """The event goes to the runtime, and to every extension that registered for it."""
+        self._runtime = move(RuntimeState.READY, RuntimeInput.INVOKE)
+        self._invoked = True
+        done: list[Effect] = [do.Deliver(attempt)]
+        for extension in self._extensions:
+            if extension.wants(INVOKE):
+                extension.move(ExtensionInput.INVOKE)
+                done.append(do.Notify(extension.identifier, do.InvokeEvent(attempt)))
+        return done
 
-    def _fail(self, now: float, status: str, error_type: str, why: Fault | Outcome) -> list[Effect]:
-        """Everything but the process' end: the records, and the answer to a caller that has none yet."""
-        invocation = self._attempt.invocation if self._attempt and self._in_progress else None
+    def _gone(self, party: Party, fault: Fault, now: float) -> list[Effect]:
+        self._alive.discard(party)
+        done: list[Effect] = []
+        if self._ending is None:
+            if party.extension is not None:
+                self._extensions.named(party.extension).error_type = fault.error_type
+                done += self._told(party.extension)
+            done += self._fail("error", fault.error_type, fault, now)
+        else:
+            done += self._ending.exited(party, now)
+        if self._ending is not None and self._ending.over:
+            done += self._ended(now)
+        return done
+
+    def _told(self, name: str) -> list[Effect]:
+        """The record of an extension that is the reason for what follows."""
+        return [self._extensions.named(name).status()]
+
+    def _fail(
+        self, status: str, error_type: str, why: Fault | Outcome, now: float, reason: str = "failure"
+    ) -> list[Effect]:
+        """Everything that a failure leads to: the records, the answer to a caller that has none yet, the ending."""
+        invocation = self._progress.attempt.invocation if self._progress else None
         request_id = invocation.request_id if invocation else None
         done: list[Effect] = [do.SetDeadline(None)]
         if isinstance(why, Fault):
-            done.append(do.FaultRecord(request_id, error_type, why.reason))
-        if self._runtime in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
-            done.append(do.InitReport(self._init_phase, status, (now - self._init_began) * 1000, error_type))
-        if invocation:
-            if not self._answered:
+            done.append(records.FaultRecord(request_id, error_type, why.reason))
+        if self._init_began is not None:
+            done += self._init_failed(status, None if status == "timeout" else error_type, now, self._init_began)
+        if self._progress and invocation:
+            if not self._progress.answered:
                 outcome = why if isinstance(why, Outcome) else Outcome(why.document(request_id), error_type)
                 done.append(do.Answer(invocation, outcome))
-            done.append(self._report("timeout" if status == "timeout" else "failure", now, error_type))
-        self._ending = self._ending or Phase.RESET
-        return done
+            done += self._close("timeout" if status == "timeout" else "failure", now, error_type)
+        return done + self._end(reason, Phase.RESET, now)
 
-    def _gone(self, fault: Fault, now: float) -> list[Effect]:
-        done = [] if self._ending else self._fail(now, "error", fault.error_type, fault)
-        again = self._invoked and self._ending is Phase.RESET
-        self._runtime = None
-        if self._ending is not Phase.SHUTDOWN:
+    def _init_failed(self, status: str, error_type: str | None, now: float, began: float) -> list[Effect]:
+        phase = self._init_phase
+        self._init_began = None
+        done: list[Effect] = []
+        if self._runtime in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
+            done.append(records.InitRuntimeDone(phase, status, error_type))
+        return [*done, records.InitReport(phase, status, (now - began) * 1000, error_type)]
+
+    def _close(self, status: str, now: float, error_type: str) -> list[Effect]:
+        """Report an invocation that the environment does not survive."""
+        assert self._progress is not None
+        reports = self._progress.failed(status, now, error_type, self._init_ms)
+        self._progress = self._init_ms = None
+        return list(reports)
+
+    def _end(self, reason: str, phase: Phase, now: float) -> list[Effect]:
+        self._init_began = None
+        self._ending = Ending(reason, phase, self._extensions, self._alive)
+        if self._ending.over:
+            return self._ended(now)
+        return self._ending.begin(now)
+
+    def _ended(self, now: float) -> list[Effect]:
+        """Nobody is left. Who never got as far as an invocation would only fail again: the next one will try it."""
+        assert self._ending is not None
+        again = self._invoked and self._ending.phase is Phase.RESET
+        self._runtime, self._extensions = None, Extensions()
+        if self._ending.phase is Phase.RESET:
             self._ending = None
-        # A process that never got as far as an invocation would only fail again: the next invocation will try it.
-        return done + self._launch(now, self._init_limit) if again else done
-
-    def _report(self, status: str, now: float, error_type: str | None = None) -> do.InvokeReport:
-        assert self._attempt is not None
-        init_ms, self._init_ms, self._in_progress = self._init_ms, None, False
-        # A timer may be early by a fraction of a millisecond: what timed out has taken its whole timeout.
-        duration = (self._timeout if status == "timeout" else min(now - self._began, self._timeout)) * 1000
-        return do.InvokeReport(self._attempt.invocation.request_id, status, duration, init_ms, error_type)
+        return self._launch(now, self._init_limit) if again else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
-from rapid.core.machine import RuntimeState
+from rapid.core.machine import ExtensionState, RuntimeState
 
 
 class Phase(Enum):
@@ -33,6 +33,14 @@ RUNTIME_PHASE: Mapping[RuntimeState, Phase] = {
     RuntimeState.READY: Phase.IDLE,
 }
 """The phase that a runtime in a given state holds the environment in."""
+
+EXTENSION_PHASE: Mapping[ExtensionState, Phase] = {
+    ExtensionState.STARTED: Phase.INIT,
+    ExtensionState.REGISTERED: Phase.INIT,
+    ExtensionState.RUNNING: Phase.INVOKE,
+    ExtensionState.READY: Phase.IDLE,
+}
+"""The phase that an extension in a given state holds the environment in; one that is ending holds it in none."""
 
 JOINT_ORDER = (Phase.INIT, Phase.INVOKE, Phase.IDLE)
 """Earliest first: one party in init keeps all in init; one still invoking keeps all from being idle."""

@@ -5,87 +5,73 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from rapid import ids
 from rapid.core import effects as do
-from rapid.core.effects import Effect
-from rapid.core.errors import Unavailable, invalid_entrypoint
-from rapid.core.invocation import Outcome
+from rapid.core import records
+from rapid.core.effects import RUNTIME_PARTY, Effect, Party
+from rapid.core.errors import Fault, Unavailable, extension_launch_failed, invalid_entrypoint
+from rapid.core.invocation import Attempt, Outcome
 from rapid.core.lifecycle import Lifecycle
-from rapid.core.machine import RuntimeInput
+from rapid.core.machine import ExtensionInput, RuntimeInput
 from rapid.core.phase import Phase
 from rapid.environments.invoker import Pending
-from rapid.environments.memory import MemoryMeter
-from rapid.environments.polls import Poll, Polls
+from rapid.environments.mailbox import EventPoll, Mailbox
+from rapid.environments.parties import Launcher, Parties
+from rapid.environments.polls import Polls, Signal
 from rapid.environments.process import LaunchError
 from rapid.telemetry.log import EnvironmentLog
+from rapid.telemetry.subscription import Subscription
 
 EXIT_SETTLE = 0.02
-"""Seconds that a runtime's exit waits while its invocation is open: what it sent last may still be on its way."""
+"""Seconds that an exit waits while an invocation or init is open: what was sent last may still be on its way."""
 
+STOP_LIMIT = 3.0
+"""Seconds that a shutdown waits for everybody to be gone: the longest budget, and what the kernel may take."""
 
-STOP_LIMIT = 2.0
-"""Seconds that a shutdown waits for a killed runtime to be gone."""
+FLUSH_LIMIT = 0.5
+"""Seconds that telemetry subscribers have to take what is buffered before they hear of the shutdown."""
 
-
-class Process(Protocol):
-    """A started runtime."""
-
-    memory: MemoryMeter
-
-    def kill(self) -> None:
-        """End its process group at once."""
-
-    def drain(self) -> None:
-        """Take in all output written by now."""
-
-    def close(self) -> None:
-        """Let go of it after its exit."""
-
-
-Launcher = Callable[[Callable[[int], None]], Process]
-"""Starts a runtime; calls back with its exit status. Raises `LaunchError`."""
+Poll = asyncio.Future[Attempt | Signal]
 
 
 class Environment:
-    """The imperative shell around a `Lifecycle`: process, timer, parked polls, log.
+    """The imperative shell around a `Lifecycle`: processes, timer, parked polls, log.
 
     Args:
         lifecycle: decides.
-        launch: starts a runtime.
+        launcher: starts processes.
         log: receives output and platform records.
         on_phase: called after each change of phase.
     """
 
     def __init__(
-        self, lifecycle: Lifecycle, launch: Launcher, log: EnvironmentLog, on_phase: Callable[[Phase], None]
+        self, lifecycle: Lifecycle, launcher: Launcher, log: EnvironmentLog, on_phase: Callable[[Phase], None]
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self.polls = Polls(self._loop)
+        self.polls: Polls[Attempt] = Polls(self._loop)
         self.phase = lifecycle.phase
         self._lifecycle = lifecycle
-        self._launcher = launch
+        self._parties = Parties(launcher, self._process_exited)
+        self._mailboxes: dict[str, Mailbox] = {}
         self._log = log
         self._on_phase = on_phase
-        self._process: Process | None = None
         self._pending: Pending | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._peak_kib = 0
-        self._gone = asyncio.Event()
-        self._gone.set()
+        self._flushing: set[asyncio.Task[None]] = set()
         self._carry_out: dict[type[Effect], Callable[[Any], None]] = {
             do.Launch: self._launch,
+            do.Terminate: self._terminate,
             do.Kill: self._kill,
             do.SetDeadline: self._set_deadline,
             do.Deliver: self._deliver,
+            do.Notify: self._notify,
             do.Answer: self._answer,
             do.Abandon: self._abandon,
-            do.InitReport: self._record,
-            do.InvokeStart: self._started,
-            do.FaultRecord: self._record,
-            do.InvokeReport: self._report,
+            records.InvokeStart: self._quick_record,
+            records.InvokeReport: self._report,
         }
 
     # From the scheduler
@@ -106,11 +92,12 @@ class Environment:
         self._apply(self._lifecycle.invoke(pending.invocation, ids.uuid4(), time.monotonic(), time.time()))
 
     async def stop(self) -> None:
-        """Shut down, and wait until the runtime is gone; no longer than `STOP_LIMIT`, for the kernel may hold it."""
+        """Shut down, and wait until all are gone; no longer than `STOP_LIMIT`, for the kernel may hold one."""
         self._apply(self._lifecycle.stop(time.monotonic()))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._gone.wait(), STOP_LIMIT)
-        self.polls.release()
+            await asyncio.wait_for(self._parties.gone.wait(), STOP_LIMIT)
+        self._release()
+        await self._log.close()
 
     # From the Runtime API
 
@@ -125,21 +112,24 @@ class Environment:
         self._apply(effects)
         return poll
 
-    def check(self, given: RuntimeInput, request_id: str, invocation_id: str | None) -> None:
-        """Refuse an answer that is not legal now, before its body is read.
+    def check(self, given: RuntimeInput, request_id: str, invocation_id: str | None) -> float:
+        """Refuse an answer that is not legal now, before its body is read; the time, for `answer`.
 
         Raises:
             Refused: wrong id, or not in this state.
         """
         self._lifecycle.check(given, request_id, invocation_id)
+        return time.monotonic()
 
-    def answer(self, given: RuntimeInput, request_id: str, invocation_id: str | None, outcome: Outcome) -> None:
-        """The runtime answers its invocation.
+    def answer(
+        self, given: RuntimeInput, request_id: str, invocation_id: str | None, outcome: Outcome, began: float
+    ) -> None:
+        """The runtime answers its invocation; the answer began to arrive at `began`.
 
         Raises:
             Refused: wrong id, or not in this state.
         """
-        self._apply(self._lifecycle.answer(given, request_id, invocation_id, outcome))
+        self._apply(self._lifecycle.answer(given, request_id, invocation_id, outcome, began, time.monotonic()))
 
     def init_error(self, outcome: Outcome) -> None:
         """The runtime reports that its init failed.
@@ -149,29 +139,74 @@ class Environment:
         """
         self._apply(self._lifecycle.init_error(outcome, time.monotonic()))
 
+    # From the Extensions and Telemetry APIs
+
+    def register(self, name: str, events: Sequence[str]) -> str:
+        """An extension registers: the identifier that it is known by from now on.
+
+        Raises:
+            Refused: against the rules.
+        """
+        identifier = ids.uuid4()
+        effects = self._lifecycle.register(name, events, identifier)
+        self._mailboxes[identifier] = Mailbox(self._loop)
+        self._apply(effects)
+        return identifier
+
+    def extension_next(self, identifier: str) -> tuple[EventPoll, Polls[do.ExtensionEvent]]:
+        """An extension asks for its next event.
+
+        Raises:
+            Refused: unknown, or not in this state.
+        """
+        mailbox = self._mailboxes.get(identifier)
+        effects: list[Effect] = []
+        if mailbox is None or not mailbox.holds_event:
+            effects = self._lifecycle.extension_next(identifier, time.monotonic())
+        mailbox = self._mailboxes[identifier]
+        poll = mailbox.park()
+        self._apply(effects)
+        return poll, mailbox.polls
+
+    def extension_error(self, given: ExtensionInput, identifier: str, error_type: str) -> None:
+        """An extension reports that it cannot start, or go on.
+
+        Raises:
+            Refused: unknown, or not in this state.
+        """
+        self._apply(self._lifecycle.extension_error(given, identifier, error_type, time.monotonic()))
+
+    def subscribe(self, identifier: str, subscription: Subscription) -> None:
+        """An extension subscribes to telemetry.
+
+        Raises:
+            Refused: unknown, or its init is over.
+        """
+        name = self._lifecycle.subscribe(identifier, subscription.api.subscription_closed())
+        self._log.subscribe(name, subscription)
+
     # Effects
 
     def _apply(self, effects: list[Effect]) -> None:
         for effect in effects:
-            self._carry_out[type(effect)](effect)
+            self._carry_out.get(type(effect), self._record)(effect)
         phase = self._lifecycle.phase
         if phase is not self.phase:
             self.phase = phase
             self._on_phase(phase)
 
-    def _launch(self, _: do.Launch) -> None:
-        self._peak_kib = 0
-        self._gone.clear()
+    def _launch(self, effect: do.Launch) -> None:
         try:
-            self._process = self._launcher(self._process_exited)
+            self._parties.launch(effect.party)
         except LaunchError as error:
-            self._gone.set()
-            fault = invalid_entrypoint(str(error))
-            self._loop.call_soon(lambda: self._apply(self._lifecycle.launch_failed(fault, time.monotonic())))
+            why = invalid_entrypoint if effect.party == RUNTIME_PARTY else extension_launch_failed
+            self._loop.call_soon(self._launch_failed, effect.party, why(str(error)))
 
-    def _kill(self, _: do.Kill) -> None:
-        if self._process:
-            self._process.kill()
+    def _terminate(self, effect: do.Terminate) -> None:
+        self._parties.terminate(effect.party)
+
+    def _kill(self, effect: do.Kill) -> None:
+        self._parties.kill(effect.party)
 
     def _set_deadline(self, effect: do.SetDeadline) -> None:
         if self._timer:
@@ -183,6 +218,21 @@ class Environment:
     def _deliver(self, effect: do.Deliver) -> None:
         self.polls.deliver(effect.attempt)
 
+    def _notify(self, effect: do.Notify) -> None:
+        mailbox = self._mailboxes[effect.identifier]
+        if isinstance(effect.event, do.InvokeEvent):
+            mailbox.put(effect.event)
+            return
+        task = self._loop.create_task(self._flush_and_notify(mailbox, effect.event))
+        self._flushing.add(task)
+        task.add_done_callback(self._flushing.discard)
+
+    async def _flush_and_notify(self, mailbox: Mailbox, event: do.ExtensionEvent) -> None:
+        """SHUTDOWN is the last that an extension hears: what happened before must have reached it."""
+        self._parties.drain()
+        await self._log.flush(FLUSH_LIMIT)
+        mailbox.put(event)
+
     def _answer(self, effect: do.Answer) -> None:
         if self._pending and not self._pending.answer.done():
             self._pending.answer.set_result(effect.outcome)
@@ -191,42 +241,50 @@ class Environment:
         if self._pending and not self._pending.answer.done():
             self._pending.answer.set_exception(Unavailable("the execution environment has been shut down"))
 
-    def _started(self, record: do.InvokeStart) -> None:
+    def _quick_record(self, record: records.Record) -> None:
+        """A record before which nobody can have written anything that belongs before it."""
         self._log.record(record, 0)
 
-    def _record(self, record: do.InitReport | do.FaultRecord) -> None:
-        if self._process:
-            self._process.drain()
-            self._peak_kib = self._process.memory.read()
-        self._log.record(record, 0)
+    def _record(self, record: records.Record) -> None:
+        self._parties.drain()
+        self._log.record(record, self._parties.peak_mb())
 
-    def _report(self, record: do.InvokeReport) -> None:
-        if self._process:
-            self._process.drain()
-            self._peak_kib = self._process.memory.read()
-        self._log.record(record, -(-self._peak_kib // 1024))
+    def _report(self, record: records.InvokeReport) -> None:
+        self._record(record)
         pending, self._pending = self._pending, None
         if pending and pending.log_tail and not pending.log_tail.done():
             pending.log_tail.set_result(self._log.tail())
 
-    # From the process and the timer
+    # From the processes and the timer
 
     def _deadline(self) -> None:
         self._timer = None
         self._apply(self._lifecycle.deadline(time.monotonic()))
 
-    def _process_exited(self, status: int) -> None:
-        if self.phase in (Phase.INIT, Phase.INVOKE):
-            self._loop.call_later(EXIT_SETTLE, self._settled, status, time.monotonic())
-        else:
-            self._settled(status, time.monotonic())
+    def _launch_failed(self, party: Party, fault: Fault) -> None:
+        self._apply(self._lifecycle.launch_failed(party, fault, time.monotonic()))
+        self._clean_up()
 
-    def _settled(self, status: int, when: float) -> None:
-        process = self._process
-        if process:
-            process.close()
-            self._peak_kib = process.memory.read()
-            self._process = None
+    def _process_exited(self, party: Party, status: int) -> None:
+        if self.phase in (Phase.INIT, Phase.INVOKE):
+            self._loop.call_later(EXIT_SETTLE, self._settled, party, status, time.monotonic())
+        else:
+            self._settled(party, status, time.monotonic())
+
+    def _settled(self, party: Party, status: int, when: float) -> None:
+        self._parties.left(party)
+        if party == RUNTIME_PARTY:
+            self.polls.release()
+        self._apply(self._lifecycle.exited(party, status, when))
+        self._clean_up()
+
+    def _clean_up(self) -> None:
+        """Forget the extensions of an environment that has ended."""
+        known = {extension.identifier for extension in self._lifecycle.extensions.registered}
+        for identifier in set(self._mailboxes) - known:
+            self._mailboxes.pop(identifier).polls.release()
+
+    def _release(self) -> None:
         self.polls.release()
-        self._gone.set()
-        self._apply(self._lifecycle.exited(status, when))
+        for mailbox in self._mailboxes.values():
+            mailbox.polls.release()

@@ -32,15 +32,25 @@ class Console:
         self._room: select.epoll | None = None
         self._drained: list[Callable[[], None]] = []
         self._at_line_start = True
+        self._last_writer: object = None
         self._closed = False
 
-    def output(self, data: bytes) -> bool:
-        """Write what the function wrote, as it is; False when more would pile up."""
+    def output(self, data: bytes, writer: object = None) -> bool:
+        """Write what a process wrote, as it is; False when more would pile up.
+
+        Args:
+            data: the bytes.
+            writer: whose they are: nobody's words are put on a line that another has begun.
+        """
+        if writer is not self._last_writer:
+            self._last_writer = writer
+            if not self._at_line_start:
+                self._write(b"\n")
         self._write(data)
         return len(self._waiting) < HIGH_WATER
 
     def platform(self, lines: str) -> None:
-        """Write whole lines of the platform's; a function's unfinished line is ended first."""
+        """Write whole lines of the platform's; an unfinished line is ended first."""
         self._write(lines.encode() if self._at_line_start else b"\n" + lines.encode())
 
     def on_drained(self, callback: Callable[[], None]) -> None:

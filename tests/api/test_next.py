@@ -7,10 +7,11 @@ from typing import cast
 
 from starlette.types import Message
 
-from rapid.api.runtime import NEXT, RuntimeApi
+from rapid.api.environment import EnvironmentApi
+from rapid.api.runtime import NEXT
 from rapid.core.invocation import Attempt
-from rapid.environments.environment import Environment
-from rapid.environments.polls import Poll, Polls
+from rapid.environments.environment import Environment, Poll
+from rapid.environments.polls import Polls
 from tests.core.steps import invocation
 
 
@@ -18,7 +19,7 @@ class Parking:
     """As much of an environment as `next` sees."""
 
     def __init__(self) -> None:
-        self.polls = Polls(asyncio.get_running_loop())
+        self.polls: Polls[Attempt] = Polls(asyncio.get_running_loop())
 
     def next(self) -> Poll:
         return self.polls.park()
@@ -27,7 +28,7 @@ class Parking:
 class Client:
     """A client that asks for the next event; `leave` closes its connection."""
 
-    def __init__(self, api: RuntimeApi) -> None:
+    def __init__(self, api: EnvironmentApi) -> None:
         self.sent: list[Message] = []
         self._fresh = True
         self._left = asyncio.Event()
@@ -58,7 +59,7 @@ async def settled() -> None:
 def test_an_event_goes_to_the_older_poll_when_the_client_of_the_newer_has_left() -> None:
     async def scenario() -> None:
         environment = Parking()
-        api = RuntimeApi(cast(Environment, environment))
+        api = EnvironmentApi(cast(Environment, environment), None)
         older = Client(api)
         await settled()
         newer = Client(api)
@@ -78,7 +79,7 @@ def test_an_event_goes_to_the_older_poll_when_the_client_of_the_newer_has_left()
 def test_a_client_that_leaves_its_overtaken_poll_leaves_nothing_behind() -> None:
     async def scenario() -> None:
         environment = Parking()
-        api = RuntimeApi(cast(Environment, environment))
+        api = EnvironmentApi(cast(Environment, environment), None)
         clients = []
         for _ in range(20):
             clients.append(Client(api))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TypeVar
 
 from rapid.core import effects as do
-from rapid.core.effects import Effect
+from rapid.core import records
+from rapid.core.effects import Effect, Party
 from rapid.core.invocation import Invocation, Outcome
 from rapid.core.lifecycle import Lifecycle
-from rapid.core.machine import RuntimeInput
+from rapid.core.machine import ExtensionInput, RuntimeInput
 from rapid.core.phase import Phase
 
 E = TypeVar("E")
@@ -25,12 +26,12 @@ def invocation(number: int = 1) -> Invocation:
 class Steps:
     """Feeds inputs at the times that its clock shows, and keeps every effect."""
 
-    def __init__(self) -> None:
-        self.machine = Lifecycle(TIMEOUT, INIT_LIMIT)
+    def __init__(self, *external: str) -> None:
+        self.machine = Lifecycle(TIMEOUT, INIT_LIMIT, external)
         self.now = 0.0
         self.history: list[Effect] = []
 
-    def _keep(self, effects: list[Effect]) -> list[Effect]:
+    def keep(self, effects: list[Effect]) -> list[Effect]:
         self.history.extend(effects)
         return effects
 
@@ -42,38 +43,49 @@ class Steps:
         return self
 
     def start(self) -> list[Effect]:
-        return self._keep(self.machine.start(self.now))
+        return self.keep(self.machine.start(self.now))
 
     def next(self) -> list[Effect]:
-        return self._keep(self.machine.next(self.now))
+        return self.keep(self.machine.next(self.now))
 
     def invoke(self, number: int = 1) -> list[Effect]:
-        return self._keep(self.machine.invoke(invocation(number), f"attempt-{number}", self.now, EPOCH + self.now))
+        return self.keep(self.machine.invoke(invocation(number), f"attempt-{number}", self.now, EPOCH + self.now))
 
     def respond(self, number: int = 1, body: bytes = b'"done"') -> list[Effect]:
-        return self._keep(self.machine.answer(RuntimeInput.RESPOND, f"id-{number}", None, Outcome(body)))
+        return self.keep(self.machine.answer(RuntimeInput.RESPOND, f"id-{number}", None, Outcome(body), self.now, self.now))
 
     def fail(self, number: int = 1) -> list[Effect]:
         outcome = Outcome(b'{"errorType":"E"}', "Runtime.Unknown")
-        return self._keep(self.machine.answer(RuntimeInput.FAIL, f"id-{number}", None, outcome))
+        return self.keep(self.machine.answer(RuntimeInput.FAIL, f"id-{number}", None, outcome, self.now, self.now))
 
     def init_error(self) -> list[Effect]:
-        return self._keep(self.machine.init_error(Outcome(b'{"errorType":"I"}', "Runtime.ImportModuleError"), self.now))
+        return self.keep(self.machine.init_error(Outcome(b'{"errorType":"I"}', "Runtime.ImportModuleError"), self.now))
 
     def deadline(self) -> list[Effect]:
-        return self._keep(self.machine.deadline(self.now))
+        return self.keep(self.machine.deadline(self.now))
 
-    def exited(self, status: int = -9) -> list[Effect]:
-        return self._keep(self.machine.exited(status, self.now))
+    def exited(self, status: int = -9, extension: str | None = None) -> list[Effect]:
+        return self.keep(self.machine.exited(Party(extension), status, self.now))
+
+    def register(self, name: str, *events: str) -> list[Effect]:
+        """Register; the identifier is the name with `-id`."""
+        return self.keep(self.machine.register(name, events, f"{name}-id"))
+
+    def asks(self, name: str) -> list[Effect]:
+        """An extension asks for its next event."""
+        return self.keep(self.machine.extension_next(f"{name}-id", self.now))
+
+    def reports_error(self, given: ExtensionInput, name: str) -> list[Effect]:
+        return self.keep(self.machine.extension_error(given, f"{name}-id", "Extension.Broken", self.now))
 
     def stop(self) -> list[Effect]:
-        return self._keep(self.machine.stop(self.now))
+        return self.keep(self.machine.stop(self.now))
 
     def answers(self) -> list[do.Answer]:
         return [effect for effect in self.history if isinstance(effect, do.Answer)]
 
-    def reports(self) -> list[do.InvokeReport]:
-        return [effect for effect in self.history if isinstance(effect, do.InvokeReport)]
+    def reports(self) -> list[records.InvokeReport]:
+        return [effect for effect in self.history if isinstance(effect, records.InvokeReport)]
 
 
 def idle() -> Steps:

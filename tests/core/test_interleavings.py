@@ -1,4 +1,4 @@
-"""Random interleavings: whatever the runtime, the clock and the processes do, the promises hold."""
+"""Random interleavings: whatever the runtime, the extensions, the clock and the processes do, the promises hold."""
 
 from __future__ import annotations
 
@@ -7,11 +7,26 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hypothesis.strategies import booleans, integers, sampled_from
 
 from rapid.core import effects as do
-from rapid.core.effects import Effect
-from rapid.core.errors import Refused
-from rapid.core.machine import RuntimeState
+from rapid.core import records
+from rapid.core.effects import RUNTIME_PARTY, Effect, Party
+from rapid.core.errors import Refused, extension_launch_failed
+from rapid.core.machine import ExtensionInput, RuntimeState
 from rapid.core.phase import Phase
 from tests.core.steps import Steps
+
+EXTERNAL = ("first", "second")
+NAMES = (*EXTERNAL, "inside")
+EVENTS: tuple[tuple[str, ...], ...] = ((), ("INVOKE",), ("SHUTDOWN",), ("INVOKE", "SHUTDOWN"))
+
+FORWARD = {
+    Phase.ABSENT: {Phase.INIT, Phase.SHUTDOWN},
+    Phase.INIT: {Phase.IDLE, Phase.INVOKE, Phase.RESET, Phase.ABSENT, Phase.SHUTDOWN},
+    Phase.IDLE: {Phase.INVOKE, Phase.RESET, Phase.ABSENT, Phase.INIT, Phase.SHUTDOWN},
+    Phase.INVOKE: {Phase.IDLE, Phase.RESET, Phase.ABSENT, Phase.INIT, Phase.SHUTDOWN},
+    Phase.RESET: {Phase.INIT, Phase.ABSENT, Phase.SHUTDOWN},
+    Phase.SHUTDOWN: set[Phase](),
+}
+"""To init only from a fresh start (the last process may go in one step, so that no reset is seen between)."""
 
 
 class Interleavings(RuleBasedStateMachine):
@@ -21,32 +36,75 @@ class Interleavings(RuleBasedStateMachine):
         super().__init__()
         self.steps = Steps()
         self.invoked = 0
-        self.process = False
+        self.processes: set[Party] = set()
+        self.killed: set[Party] = set()
+        self.parked: set[str] = set()
+        self.heard_shutdown: set[str] = set()
         self.armed = False
         self.stopped = False
+        self.phase = Phase.ABSENT
+
+    # The shell
 
     def carry_out(self, effects: list[Effect]) -> None:
         for effect in effects:
-            if isinstance(effect, do.Launch):
-                assert not self.process, "a second runtime was started beside the first"
-                self.process = True
-            elif isinstance(effect, do.SetDeadline):
-                self.armed = effect.seconds is not None
-            elif isinstance(effect, do.Deliver):
-                assert self.steps.machine.runtime_state is RuntimeState.RUNNING
+            match effect:
+                case do.Launch(party):
+                    assert party not in self.processes, "a second process was started beside the first"
+                    self.processes.add(party)
+                case do.Kill(party):
+                    self.killed |= {party} & self.processes
+                case do.SetDeadline(seconds):
+                    self.armed = seconds is not None
+                case do.Deliver():
+                    assert self.steps.machine.runtime_state is RuntimeState.RUNNING
+                case do.Notify(identifier, event):
+                    self.notified(identifier, event)
+                case records.InitStart():
+                    self.parked.clear()
+                    self.heard_shutdown.clear()
+        self.follow(effects)
+
+    def notified(self, identifier: str, event: do.ExtensionEvent) -> None:
+        extension = self.steps.machine.extensions.find(identifier)
+        assert identifier in self.parked, "an event for one who has not asked"
+        self.parked.discard(identifier)
+        if isinstance(event, do.InvokeEvent):
+            assert extension.wants("INVOKE")
+            assert identifier not in self.heard_shutdown
+        else:
+            assert extension.wants("SHUTDOWN")
+            assert extension.external
+            assert identifier not in self.heard_shutdown
+            self.heard_shutdown.add(identifier)
+
+    def follow(self, effects: list[Effect]) -> None:
+        phase = self.steps.phase()
+        begun = any(isinstance(effect, records.InitStart) for effect in effects)
+        if phase is not self.phase:
+            assert phase in FORWARD[self.phase], f"{self.phase} -> {phase}"
+            assert begun or phase is not Phase.INIT, "an init without its start"
+        self.phase = phase
 
     def attempt(self, call: str, *arguments: object) -> None:
-        before = (self.steps.phase(), self.steps.machine.runtime_state, len(self.steps.history))
+        before = (self.steps.phase(), self.standing(), len(self.steps.history))
         try:
             effects = getattr(self.steps, call)(*arguments)
         except Refused:
-            after = (self.steps.phase(), self.steps.machine.runtime_state, len(self.steps.history))
+            after = (self.steps.phase(), self.standing(), len(self.steps.history))
             assert after == before, "a refused input changed something"
         else:
             self.carry_out(effects)
 
-    @initialize(eager=booleans())
-    def begin(self, eager: bool) -> None:
+    def standing(self) -> list[object]:
+        machine = self.steps.machine
+        return [machine.runtime_state, *((one.name, one.state, one.events) for one in machine.extensions)]
+
+    # What may happen
+
+    @initialize(eager=booleans(), external=sampled_from([(), ("first",), EXTERNAL]))
+    def begin(self, eager: bool, external: tuple[str, ...]) -> None:
+        self.steps = Steps(*external)
         if eager:
             self.carry_out(self.steps.start())
 
@@ -60,26 +118,66 @@ class Interleavings(RuleBasedStateMachine):
         self.invoked += 1
         self.carry_out(self.steps.invoke(self.invoked))
 
-    @precondition(lambda self: self.process)
+    @precondition(lambda self: RUNTIME_PARTY in self.processes)
     @rule()
     def runtime_asks_for_next(self) -> None:
         self.attempt("next")
 
-    @precondition(lambda self: self.process)
+    @precondition(lambda self: RUNTIME_PARTY in self.processes)
     @rule(call=sampled_from(["respond", "fail"]), back=integers(0, 1))
     def runtime_answers(self, call: str, back: int) -> None:
         self.attempt(call, self.invoked - back)
 
-    @precondition(lambda self: self.process)
+    @precondition(lambda self: RUNTIME_PARTY in self.processes)
     @rule()
     def runtime_fails_to_initialise(self) -> None:
         self.attempt("init_error")
 
-    @precondition(lambda self: self.process)
-    @rule(status=sampled_from([0, 1, -9]))
-    def runtime_leaves(self, status: int) -> None:
-        self.process = False
-        self.carry_out(self.steps.exited(status))
+    @precondition(lambda self: self.processes)
+    @rule(name=sampled_from(NAMES), events=sampled_from(EVENTS))
+    def extension_registers(self, name: str, events: tuple[str, ...]) -> None:
+        self.attempt("register", name, *events)
+
+    @precondition(lambda self: self.processes)
+    @rule(name=sampled_from(NAMES))
+    def extension_asks_for_next(self, name: str) -> None:
+        parked = self.parked | {f"{name}-id"}
+        before, self.parked = self.parked, parked
+        size = len(self.steps.history)
+        try:
+            effects = self.steps.asks(name)
+        except Refused:
+            self.parked = before
+            assert len(self.steps.history) == size
+        else:
+            self.carry_out(effects)
+
+    @precondition(lambda self: self.processes)
+    @rule(name=sampled_from(NAMES), given=sampled_from([ExtensionInput.INIT_ERROR, ExtensionInput.EXIT_ERROR]))
+    def extension_fails(self, name: str, given: ExtensionInput) -> None:
+        self.attempt("reports_error", given, name)
+
+    @precondition(lambda self: self.processes)
+    @rule(which=integers(0, 2), status=sampled_from([0, 1, -9]))
+    def a_process_leaves(self, which: int, status: int) -> None:
+        standing = sorted(self.processes, key=lambda party: party.extension or "")
+        self.leaves(standing[which % len(standing)], status)
+
+    def leaves(self, party: Party, status: int) -> None:
+        self.processes.discard(party)
+        self.killed.discard(party)
+        self.carry_out(self.steps.exited(status, party.extension))
+
+    @precondition(lambda self: self.steps.phase() is Phase.INIT and self.processes)
+    @rule()
+    def an_extension_cannot_be_started(self) -> None:
+        started = {one.name for one in self.steps.machine.extensions if one.state.value == "Started"}
+        for party in sorted(self.processes - {RUNTIME_PARTY}, key=lambda party: party.extension or ""):
+            if party.extension in started:
+                self.processes.discard(party)
+                fault = extension_launch_failed("fork/exec: permission denied")
+                self.carry_out(self.steps.keep(self.steps.machine.launch_failed(party, fault, self.steps.now)))
+                return
 
     @precondition(lambda self: self.armed)
     @rule()
@@ -87,27 +185,39 @@ class Interleavings(RuleBasedStateMachine):
         self.armed = False
         self.carry_out(self.steps.deadline())
 
+    @rule()
+    def memory_runs_out(self) -> None:
+        self.carry_out(self.steps.keep(self.steps.machine.over_memory(self.steps.now)))
+
     @precondition(lambda self: not self.stopped)
     @rule()
     def stop(self) -> None:
         self.stopped = True
         self.carry_out(self.steps.stop())
 
+    # What holds
+
     @invariant()
     def every_caller_hears_exactly_once(self) -> None:
         heard = [e.invocation.request_id for e in self.steps.history if isinstance(e, do.Answer | do.Abandon)]
         assert len(heard) == len(set(heard))
-        reported = [report.request_id for report in self.steps.reports()]
+        reported = [report.invocation.request_id for report in self.steps.reports()]
         assert len(reported) == len(set(reported))
         assert set(reported) <= set(heard), "an invocation was closed that its caller never heard of"
+        done = [e.invocation.request_id for e in self.steps.history if isinstance(e, records.InvokeRuntimeDone)]
+        assert len(done) == len(set(done))
+        assert set(reported) <= set(done)
 
     @invariant()
     def nobody_waits_without_a_deadline(self) -> None:
-        open_ = len([e for e in self.steps.history if isinstance(e, do.InvokeStart)]) - len(self.steps.reports())
+        open_ = len([e for e in self.steps.history if isinstance(e, records.InvokeStart)]) - len(self.steps.reports())
         assert open_ in (0, 1)
         if self.steps.phase() in (Phase.INIT, Phase.INVOKE):
             assert self.armed
-            assert self.process
+            assert self.processes
+        if self.steps.phase() is Phase.RESET:
+            assert self.processes, "a reset of nobody"
+            assert self.armed or self.killed == self.processes, "somebody is neither ended nor given a time"
 
     @invariant()
     def a_shut_down_environment_stays_so(self) -> None:
@@ -115,13 +225,23 @@ class Interleavings(RuleBasedStateMachine):
             assert self.steps.phase() is Phase.SHUTDOWN
 
     def teardown(self) -> None:
-        """Whatever was going on, the end of time ends it: no caller is left without an answer."""
+        """Whatever was going on, the end of time ends it: no caller is left without an answer, no process alive."""
         if self.armed:
+            self.armed = False
             self.carry_out(self.steps.deadline())
-        begun = [e.request_id for e in self.steps.history if isinstance(e, do.InvokeStart)]
+        for _ in range(3):  # the runtime's share, the extensions' rest, the last ones' end
+            while self.killed:
+                self.leaves(min(self.killed, key=lambda party: party.extension or ""), -9)
+            if self.armed and self.steps.phase() in (Phase.RESET, Phase.SHUTDOWN):
+                self.armed = False
+                self.carry_out(self.steps.deadline())
+        assert self.steps.phase() is not Phase.RESET
+        if self.stopped:
+            assert not self.processes
+        begun = [e.invocation.request_id for e in self.steps.history if isinstance(e, records.InvokeStart)]
         heard = {e.invocation.request_id for e in self.steps.history if isinstance(e, do.Answer | do.Abandon)}
         assert set(begun) == heard
 
 
 TestInterleavings = Interleavings.TestCase
-TestInterleavings.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestInterleavings.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)

@@ -7,10 +7,12 @@ import json
 import pytest
 
 from rapid.core import effects as do
+from rapid.core import records
+from rapid.core.effects import RUNTIME_PARTY
 from rapid.core.errors import Refused
 from rapid.core.machine import RuntimeInput, RuntimeState
 from rapid.core.phase import Phase
-from tests.core.steps import EPOCH, INIT_LIMIT, TIMEOUT, Steps, idle, only
+from tests.core.steps import EPOCH, INIT_LIMIT, TIMEOUT, Steps, idle, invocation, only
 
 
 def error_of(answer: do.Answer) -> dict[str, str]:
@@ -21,14 +23,18 @@ def error_of(answer: do.Answer) -> dict[str, str]:
 def test_a_start_launches_the_runtime_under_the_init_limit() -> None:
     steps = Steps()
     assert steps.phase() is Phase.ABSENT
-    assert steps.start() == [do.SetDeadline(INIT_LIMIT), do.Launch()]
+    assert steps.start() == [records.InitStart("init"), do.SetDeadline(INIT_LIMIT), do.Launch(RUNTIME_PARTY)]
     assert steps.phase() is Phase.INIT
 
 
 def test_the_first_next_ends_init() -> None:
     steps = Steps()
     steps.start()
-    assert steps.after(0.25).next() == [do.InitReport("init", "success", 250.0), do.SetDeadline(None)]
+    assert steps.after(0.25).next() == [
+        records.InitRuntimeDone("init", "success"),
+        records.InitReport("init", "success", 250.0),
+        do.SetDeadline(None),
+    ]
     assert steps.phase() is Phase.IDLE
 
 
@@ -38,7 +44,7 @@ def test_an_invocation_is_delivered_with_its_deadline_before_its_start_is_logged
     delivered = only(do.Deliver, effects).attempt
     assert delivered.deadline_ms == int((EPOCH + steps.now + TIMEOUT) * 1000)
     assert delivered.invocation_id == "attempt-1"
-    assert effects.index(do.InvokeStart("id-1")) > effects.index(do.Deliver(delivered))
+    assert effects.index(records.InvokeStart(invocation())) > effects.index(do.Deliver(delivered))
     assert only(do.SetDeadline, effects).seconds == TIMEOUT
     assert steps.phase() is Phase.INVOKE
 
@@ -50,7 +56,7 @@ def test_the_caller_is_answered_on_the_response_and_the_invocation_ends_on_next(
     assert (answer.outcome.payload, answer.outcome.error_type) == (b'"done"', None)
     assert steps.phase() is Phase.INVOKE
     effects = steps.after(0.1).next()
-    report = only(do.InvokeReport, effects)
+    report = only(records.InvokeReport, effects)
     assert (report.status, report.error_type) == ("success", None)
     assert report.duration_ms == pytest.approx(200)
     assert only(do.SetDeadline, effects).seconds is None
@@ -73,7 +79,7 @@ def test_a_function_error_is_an_answer_and_no_failure() -> None:
     steps.invoke()
     answer = only(do.Answer, steps.fail())
     assert answer.outcome.error_type == "Runtime.Unknown"
-    assert only(do.InvokeReport, steps.next()).status == "error"
+    assert only(records.InvokeReport, steps.next()).status == "error"
     assert steps.phase() is Phase.IDLE
 
 
@@ -97,11 +103,16 @@ def test_a_timeout_answers_kills_and_a_fresh_runtime_is_started() -> None:
         "errorType": "Sandbox.Timedout",
         "errorMessage": "RequestId: id-1 Error: Task timed out after 3.00 seconds",
     }
-    report = only(do.InvokeReport, effects)
+    report = only(records.InvokeReport, effects)
     assert (report.status, report.duration_ms) == ("timeout", 3000)
-    assert effects[-1] == do.Kill()
+    assert effects[-1] == do.Kill(RUNTIME_PARTY)
     assert steps.phase() is Phase.RESET
-    assert steps.exited() == [do.SetDeadline(INIT_LIMIT), do.Launch()]
+    assert steps.exited() == [
+        do.SetDeadline(None),
+        records.InitStart("init"),
+        do.SetDeadline(INIT_LIMIT),
+        do.Launch(RUNTIME_PARTY),
+    ]
     assert steps.phase() is Phase.INIT
 
 
@@ -133,8 +144,8 @@ def test_a_runtime_that_leaves_in_an_invocation_is_an_exit_error(status: int, re
         "errorType": "Runtime.ExitError",
         "errorMessage": f"RequestId: id-1 Error: {reason}",
     }
-    assert only(do.InvokeReport, effects).error_type == "Runtime.ExitError"
-    assert effects[-1] == do.Launch()
+    assert only(records.InvokeReport, effects).error_type == "Runtime.ExitError"
+    assert effects[-1] == do.Launch(RUNTIME_PARTY)
 
 
 def test_a_runtime_that_leaves_after_its_response_does_not_take_the_answer_back() -> None:
@@ -143,29 +154,29 @@ def test_a_runtime_that_leaves_after_its_response_does_not_take_the_answer_back(
     steps.respond()
     effects = steps.exited(1)
     assert [answer.outcome.error_type for answer in steps.answers()] == [None]
-    assert only(do.InvokeReport, effects).status == "failure"
+    assert only(records.InvokeReport, effects).status == "failure"
 
 
 def test_a_failed_init_without_a_caller_waits_for_the_next_invocation() -> None:
     steps = Steps()
     steps.start()
     effects = steps.init_error()
-    assert only(do.InitReport, effects) == do.InitReport("init", "error", 0.0, "Runtime.ImportModuleError")
-    assert effects[-1] == do.Kill()
-    assert steps.exited(1) == []
+    assert only(records.InitReport, effects) == records.InitReport("init", "error", 0.0, "Runtime.ImportModuleError")
+    assert effects[-1] == do.Kill(RUNTIME_PARTY)
+    assert steps.exited(1) == [do.SetDeadline(None)]
     assert steps.phase() is Phase.ABSENT
 
 
 def test_a_suppressed_init_runs_inside_the_invocation_and_under_its_timeout() -> None:
     steps = Steps()
     effects = steps.invoke()
-    assert effects == [do.InvokeStart("id-1"), do.SetDeadline(TIMEOUT), do.Launch()]
+    assert effects == [records.InvokeStart(invocation()), records.InitStart("invoke"), do.SetDeadline(TIMEOUT), do.Launch(RUNTIME_PARTY)]
     assert steps.phase() is Phase.INIT
     effects = steps.after(1).next()
-    assert only(do.InitReport, effects) == do.InitReport("invoke", "success", 1000.0)
+    assert only(records.InitReport, effects) == records.InitReport("invoke", "success", 1000.0)
     assert only(do.Deliver, effects).attempt.invocation.request_id == "id-1"
     steps.after(1).respond()
-    report = only(do.InvokeReport, steps.next())
+    report = only(records.InvokeReport, steps.next())
     assert (report.duration_ms, report.init_ms) == (2000, None)
 
 
@@ -174,8 +185,8 @@ def test_a_suppressed_init_that_fails_answers_with_what_the_runtime_posted() -> 
     steps.invoke()
     effects = steps.init_error()
     assert only(do.Answer, effects).outcome.payload == b'{"errorType":"I"}'
-    assert only(do.InitReport, effects).phase == "invoke"
-    assert steps.exited(1) == []
+    assert only(records.InitReport, effects).phase == "invoke"
+    assert steps.exited(1) == [do.SetDeadline(None)]
     assert steps.phase() is Phase.ABSENT
 
 
@@ -184,7 +195,7 @@ def test_a_suppressed_init_that_takes_too_long_is_a_timeout() -> None:
     steps.invoke()
     effects = steps.after(TIMEOUT).deadline()
     assert error_of(only(do.Answer, effects))["errorType"] == "Sandbox.Timedout"
-    assert only(do.InitReport, effects).status == "timeout"
+    assert only(records.InitReport, effects).status == "timeout"
     steps.exited()
     assert steps.phase() is Phase.ABSENT
 
@@ -193,14 +204,14 @@ def test_an_init_over_its_limit_is_ended() -> None:
     steps = Steps()
     steps.start()
     effects = steps.after(INIT_LIMIT).deadline()
-    assert only(do.InitReport, effects) == do.InitReport("init", "timeout", 10_000.0, "Sandbox.Timedout")
-    assert effects[-1] == do.Kill()
-    assert steps.exited() == []
+    assert only(records.InitReport, effects) == records.InitReport("init", "timeout", 10_000.0)
+    assert effects[-1] == do.Kill(RUNTIME_PARTY)
+    assert steps.exited() == [do.SetDeadline(None)]
 
 
 def test_a_runtime_that_leaves_while_idle_is_not_started_for_nobody() -> None:
     steps = idle()
-    assert only(do.FaultRecord, steps.exited(0)).request_id is None
+    assert only(records.FaultRecord, steps.exited(0)).request_id is None
     assert steps.phase() is Phase.ABSENT
 
 
@@ -209,14 +220,14 @@ def test_a_runtime_that_leaves_while_idle_after_work_is_replaced() -> None:
     steps.invoke()
     steps.respond()
     steps.next()
-    assert steps.exited(0)[-1] == do.Launch()
+    assert steps.exited(0)[-1] == do.Launch(RUNTIME_PARTY)
 
 
 def test_a_stop_ends_the_runtime_and_starts_no_other() -> None:
     steps = idle()
-    assert do.Kill() in steps.stop()
+    assert do.Kill(RUNTIME_PARTY) in steps.stop()
     assert steps.phase() is Phase.SHUTDOWN
-    assert steps.exited() == []
+    assert steps.exited() == [do.SetDeadline(None)]
     assert steps.phase() is Phase.SHUTDOWN
 
 
@@ -225,7 +236,7 @@ def test_a_stop_in_an_invocation_abandons_its_caller_once() -> None:
     steps.invoke()
     effects = steps.stop()
     assert only(do.Abandon, effects).invocation.request_id == "id-1"
-    assert only(do.InvokeReport, effects).status == "failure"
+    assert only(records.InvokeReport, effects).status == "failure"
     steps.exited()
     assert steps.answers() == []
 

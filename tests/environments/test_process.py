@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from rapid.environments.process import Command, LaunchError, RuntimeProcess
+from rapid.environments.process import Command, LaunchError, ChildProcess
 from rapid.environments.reaper import Exit, Reaper
 from tests.support.program import until
 
@@ -41,7 +41,7 @@ async def run(script: str, *, kill: bool = False) -> tuple[int, bytes, int]:
     reaper.install(asyncio.get_running_loop())
     try:
         command = Command((sys.executable, "-c", script), os.getcwd(), dict(os.environ))
-        process = RuntimeProcess(command, sink, reaper, left.set_result)
+        process = ChildProcess(command, sink, reaper, left.set_result)
         if kill:
             process.kill()
         status = await asyncio.wait_for(left, 20)
@@ -93,7 +93,7 @@ def test_children_count_into_the_memory() -> None:
         left = asyncio.get_running_loop().create_future()
         reaper.install(asyncio.get_running_loop())
         command = Command((sys.executable, "-c", script), os.getcwd(), dict(os.environ))
-        process = RuntimeProcess(command, sink, reaper, left.set_result)
+        process = ChildProcess(command, sink, reaper, left.set_result)
         await asyncio.wait_for(sink.heard.wait(), 20)
         peak = process.memory.read()
         process.kill()
@@ -120,7 +120,7 @@ def test_a_command_that_cannot_start_says_why(words: tuple[str, ...], reason: st
     command = Command(tuple(word.format(folder=tmp_path) for word in words), str(tmp_path), {})
 
     async def scenario() -> None:
-        RuntimeProcess(command, Sink(), Reaper(), lambda status: None)
+        ChildProcess(command, Sink(), Reaper(), lambda status: None)
 
     with pytest.raises(LaunchError) as error:
         asyncio.run(scenario())
@@ -156,7 +156,7 @@ def test_a_kill_reaches_those_who_have_left_the_group(escape: str) -> None:
         left = asyncio.get_running_loop().create_future()
         reaper.install(asyncio.get_running_loop())
         command = Command((sys.executable, "-c", script), os.getcwd(), dict(os.environ))
-        process = RuntimeProcess(command, sink, reaper, left.set_result)
+        process = ChildProcess(command, sink, reaper, left.set_result)
         expected = 2 if "fork" in escape else 1
         while sink.data.count(b"\n") < expected:
             sink.heard.clear()
@@ -180,7 +180,7 @@ def gone(pid: int) -> bool:
 
 def test_without_descriptors_a_runtime_cannot_start_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
-        RuntimeProcess(Command(("/bin/true",), "/", {}), Sink(), Reaper(), lambda status: None)
+        ChildProcess(Command(("/bin/true",), "/", {}), Sink(), Reaper(), lambda status: None)
 
     def none_left(flags: int) -> tuple[int, int]:
         raise OSError(24, "Too many open files")

@@ -78,7 +78,7 @@ def gone(pid: int) -> bool:
 def test_init_runs_before_any_invocation(task: Path) -> None:
     with running(OURS, task) as program:
         pid = int(program.said(r"^initialised (\d+)$")[1])
-        assert "START" not in "".join(program.output)
+        assert "START RequestId" not in "".join(program.output)
         assert program.invoke({}).json == {"pid": pid, "calls": 1, "child": None}
 
 
@@ -97,10 +97,8 @@ def test_an_init_over_ten_seconds_is_ended_and_the_next_invocation_runs_one_of_i
     with running(OURS, task, AWS_LAMBDA_FUNCTION_TIMEOUT="5") as program:
         reply = program.invoke({})  # waits for the first, which is ended, and then for one inside the invocation
         assert (reply.status, reply.json["calls"]) == (200, 1)
-        told = program.said(
-            r"^INIT_REPORT Init Duration: ([\d.]+) ms\tPhase: init\tStatus: timeout\tError Type: (\S+)$"
-        )
-        assert (round(float(told[1]) / 1000), told[2]) == (10, "Sandbox.Timedout")
+        told = program.said(r"^INIT_REPORT Init Duration: ([\d.]+) ms\tPhase: init\tStatus: timeout$")
+        assert round(float(told[1]) / 1000) == 10
         assert "Init Duration" not in program.said("^REPORT.*$")[0]
 
 
@@ -154,7 +152,7 @@ def test_an_init_inside_an_invocation_has_the_functions_timeout(task: Path) -> N
         program.said("Phase: init\tStatus: error")
         reply = program.invoke({})
         assert error_of(reply)[0] == "Sandbox.Timedout"
-        program.said(r"Init Duration: [\d.]+ ms\tPhase: invoke\tStatus: timeout\tError Type: Sandbox.Timedout$")
+        program.said(r"Init Duration: [\d.]+ ms\tPhase: invoke\tStatus: timeout$")
 
 
 @pytest.mark.parametrize(
@@ -191,7 +189,7 @@ def test_a_timeout_ends_the_process_group_and_the_next_invocation_meets_a_fresh_
         assert error_of(reply)[0] == "Sandbox.Timedout"
         program.said(rf"^\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{{3}}Z {request_id} {text}$")
         program.said(
-            rf"^REPORT RequestId: {request_id}\tDuration: 500.00 ms\tBilled Duration: 500 ms\t.*Status: timeout\t$"
+            rf"^REPORT RequestId: {request_id}\tDuration: 500.00 ms\tBilled Duration: 500 ms\t.*Status: timeout$"
         )
         assert gone(int(program.said(r"^child (\d+)$")[1]))
         assert gone(first)
@@ -221,7 +219,7 @@ def test_a_runtime_that_leaves_is_an_exit_error_and_the_next_invocation_works(
         f'{{"errorType":"Runtime.ExitError","errorMessage":"RequestId: {request_id} Error: {reason}"}}'.encode()
     )
     assert error_of(reply)[0] == "Runtime.ExitError"
-    fragile.said(rf"^REPORT RequestId: {request_id}\t.*\tStatus: error\tError Type: Runtime.ExitError\t$")
+    fragile.said(rf"^REPORT RequestId: {request_id}\t.*\tStatus: error\tError Type: Runtime.ExitError$")
     assert fragile.invoke({}).json["calls"] == 1
 
 

@@ -9,9 +9,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from rapid.core.effects import InvokeStart
+from rapid.core.records import InvokeStart
 from rapid.telemetry.console import HIGH_WATER, Console
+from rapid.telemetry.facts import Facts
+from rapid.telemetry.lines import TextFormatter
 from rapid.telemetry.log import TAIL_BYTES, EnvironmentLog
+from rapid.telemetry.publisher import Publisher
+from tests.core.steps import invocation
+
+FACTS = Facts("f", "$LATEST", "arn:f", "stream", 128, "on-demand", "python:3.13", "arn:runtime")
 
 
 @pytest.fixture
@@ -71,18 +77,33 @@ def test_without_a_reader_the_server_goes_on(pipe: tuple[int, int]) -> None:
     assert asyncio.run(scenario()) is True
 
 
+def test_nobody_is_put_on_a_line_that_another_has_begun(pipe: tuple[int, int]) -> None:
+    async def scenario() -> None:
+        log = EnvironmentLog(Console(pipe[1]), TextFormatter(FACTS), Publisher(FACTS))
+        function, extension = log.writer(None), log.writer("watcher")
+        function.output(b"one ")
+        function.output(b"two")
+        extension.output(b"three\n")
+        function.output(b"four\n")
+        await asyncio.sleep(0)
+
+    asyncio.run(scenario())
+    assert os.read(pipe[0], 100) == b"one two\nthree\nfour\n"
+
+
 def test_the_tail_is_the_last_4_kb_since_the_start_line(pipe: tuple[int, int]) -> None:
     async def scenario() -> tuple[bytes, bytes]:
-        log = EnvironmentLog(Console(pipe[1]), "$LATEST", 128)
-        log.output(b"before\n")
-        log.record(InvokeStart("i"), 0)
-        log.output(b"short\n")
+        log = EnvironmentLog(Console(pipe[1]), TextFormatter(FACTS), Publisher(FACTS))
+        function = log.writer(None)
+        function.output(b"before\n")
+        log.record(InvokeStart(invocation()), 0)
+        function.output(b"short\n")
         short = log.tail()
         for number in range(3000):
-            log.output(b"%05d\n" % number)
+            function.output(b"%05d\n" % number)
         return short, log.tail()
 
     short, long = asyncio.run(scenario())
-    assert short == b"START RequestId: i Version: $LATEST\nshort\n"
+    assert short == b"START RequestId: id-1 Version: $LATEST\nshort\n"
     assert len(long) == TAIL_BYTES
     assert long.endswith(b"02999\n")

@@ -1,0 +1,110 @@
+"""How an environment is taken down: SIGTERM to the runtime, SHUTDOWN to the extensions, SIGKILL to who is left.
+
+Source: AWS developer guide, "Lambda execution environment lifecycle", Shutdown phase: 0 ms without extensions, 500 ms
+with internal ones only, 2,000 ms with an external one, of which the runtime has the first 300 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+from rapid.core import effects as do
+from rapid.core.effects import RUNTIME_PARTY, Effect, Party
+from rapid.core.extensions import SHUTDOWN, Extension, Extensions
+from rapid.core.machine import ExtensionInput, ExtensionState
+from rapid.core.phase import Phase
+
+INTERNAL_BUDGET = 0.5
+EXTERNAL_BUDGET = 2.0
+RUNTIME_SHARE = 0.3
+
+_LISTENING = (ExtensionState.REGISTERED, ExtensionState.READY, ExtensionState.RUNNING)
+
+
+class Ending:
+    """One taking down of an environment.
+
+    Attributes:
+        phase: `RESET` or `SHUTDOWN`; a reset may become a shutdown.
+
+    Args:
+        reason: `spindown`, `timeout` or `failure`, as extensions are told.
+        extensions: the environment's.
+        alive: who has a process, kept up to date by the owner.
+    """
+
+    def __init__(self, reason: str, phase: Phase, extensions: Extensions, alive: Set[Party]) -> None:
+        self.phase = phase
+        self._reason = reason
+        self._extensions = extensions
+        self._alive = alive
+        self._ends = 0.0
+        self._awaits_runtime = False
+        self._told = False
+
+    @property
+    def over(self) -> bool:
+        """Nobody is left."""
+        return not self._alive
+
+    def begin(self, now: float) -> list[Effect]:
+        """The first step."""
+        registered = self._extensions.registered
+        external = any(extension.external for extension in registered)
+        self._ends = now + (EXTERNAL_BUDGET if external else INTERNAL_BUDGET)
+        # The signal is for those who asked for a chance to clean up: any registered extension is such a wish.
+        if registered and RUNTIME_PARTY in self._alive:
+            self._awaits_runtime = True
+            share = RUNTIME_SHARE if external else INTERNAL_BUDGET
+            return [do.SetDeadline(share), do.Terminate(RUNTIME_PARTY)]
+        return [*self._tell(now), *self._kill({RUNTIME_PARTY})]
+
+    def exited(self, party: Party, now: float) -> list[Effect]:
+        """Somebody has left."""
+        if self.over:
+            return [do.SetDeadline(None)]
+        if party == RUNTIME_PARTY and self._awaits_runtime:
+            return self._tell(now)
+        return []
+
+    def deadline(self, now: float) -> list[Effect]:
+        """The time of the present step is over."""
+        if self._awaits_runtime:
+            return [*self._kill({RUNTIME_PARTY}), *self._tell(now)]
+        overdue = [extension for extension in self._extensions if Party(extension.name) in self._alive]
+        for extension in overdue:
+            extension.move(ExtensionInput.EXPIRE)
+        return [*(extension.status() for extension in overdue), *self._kill(self._alive)]
+
+    def asked(self, extension: Extension) -> list[Effect]:
+        """An extension asks for its next event: it may be the one that it is due."""
+        return self._shut_down(extension) if self._told and extension.wants(SHUTDOWN) else []
+
+    def _tell(self, now: float) -> list[Effect]:
+        """The runtime is gone: now the extensions."""
+        self._awaits_runtime, self._told = False, True
+        done: list[Effect] = []
+        unheard = set(self._alive) - {RUNTIME_PARTY}
+        for extension in self._extensions:
+            party = Party(extension.name)
+            if party in unheard and self._may_finish(extension):
+                unheard.discard(party)
+                done += self._shut_down(extension)
+        waits = bool(self._alive - unheard - {RUNTIME_PARTY})
+        return [do.SetDeadline(max(self._ends - now, 0.0) if waits else None), *done, *self._kill(unheard)]
+
+    @staticmethod
+    def _may_finish(extension: Extension) -> bool:
+        """Whether it is given the rest of the time: it is to hear of the shutdown, or has said that it is leaving."""
+        if extension.state in _LISTENING:
+            return extension.wants(SHUTDOWN)
+        return extension.state in (ExtensionState.INIT_ERROR, ExtensionState.EXIT_ERROR)
+
+    def _shut_down(self, extension: Extension) -> list[Effect]:
+        if extension.state is not ExtensionState.READY:  # at work: it is told when it asks
+            return []
+        extension.move(ExtensionInput.SHUTDOWN)
+        return [do.Notify(extension.identifier, do.ShutdownEvent(self._reason, self._ends))]
+
+    def _kill(self, parties: Set[Party]) -> list[Effect]:
+        return [do.Kill(party) for party in sorted(parties & self._alive, key=lambda party: party.extension or "")]

@@ -1,0 +1,39 @@
+"""Starts the processes of one environment."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from rapid.core.effects import RUNTIME_PARTY, Party
+from rapid.environments.process import ChildProcess, Command
+from rapid.environments.reaper import Reaper
+from rapid.telemetry.log import EnvironmentLog
+
+log = logging.getLogger("rapid")
+
+
+class ProcessLauncher:
+    """The `Launcher` of real processes.
+
+    Args:
+        commands: what to start for each party.
+        sink: where their output goes.
+        reaper: tells of their exits.
+    """
+
+    def __init__(self, commands: Mapping[Party, Command], sink: EnvironmentLog, reaper: Reaper) -> None:
+        self._commands = commands
+        self._sink = sink
+        self._reaper = reaper
+
+    def start(self, party: Party, on_exit: Callable[[int], None]) -> ChildProcess:
+        """See `Launcher.start`."""
+        command = self._commands[party]
+        what = "exec" if party == RUNTIME_PARTY else f"extension {party.extension}: exec"
+        log.info("%s '%s' (cwd=%s)", what, command.words[0], command.cwd)
+        return ChildProcess(command, self._sink.writer(party.extension), self._reaper, on_exit)
+
+    def clear(self) -> None:
+        """See `Launcher.clear`."""
+        self._reaper.end_orphans()

@@ -1,0 +1,40 @@
+"""What every record of an environment has in common."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass
+
+from rapid import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The function and the environment that records are about.
+
+    Attributes:
+        function_name: the function's name.
+        function_version: `$LATEST` or a number.
+        function_arn: the function's ARN, without a qualifier.
+        instance_id: the environment's log stream name.
+        memory_mb: the function's memory size, MB.
+        initialization_type: `on-demand`, `provisioned-concurrency` or `snap-start`.
+        runtime_version: e.g. `python:3.13.rapid.v0.2.0`; AWS writes `python:3.13.v14`.
+        runtime_version_arn: `arn:aws:lambda:{region}::runtime:{64 hex digits}`, stable for a version.
+    """
+
+    function_name: str
+    function_version: str
+    function_arn: str
+    instance_id: str
+    memory_mb: int
+    initialization_type: str
+    runtime_version: str
+    runtime_version_arn: str
+
+
+def runtime_facts(region: str) -> tuple[str, str]:
+    """Version and ARN of the runtime, in AWS's form: of a version that nobody else gives out."""
+    version = f"python:{sys.version_info.major}.{sys.version_info.minor}.rapid.v{__version__}"
+    return version, f"arn:aws:lambda:{region}::runtime:{hashlib.sha256(version.encode()).hexdigest()}"

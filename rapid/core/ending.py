@@ -1,12 +1,13 @@
 """How an environment is taken down: SIGTERM to the runtime, SHUTDOWN to the extensions, SIGKILL to who is left.
 
-Source: AWS developer guide, "Lambda execution environment lifecycle", Shutdown phase: 0 ms without extensions, 500 ms
-with internal ones only, 2,000 ms with an external one, of which the runtime has the first 300 ms.
+Source: AWS developer guide, "Lambda execution environment lifecycle", Shutdown phase.
 """
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from enum import Enum
 
 from rapid.core import effects as do
 from rapid.core.effects import RUNTIME_PARTY, Effect, Party
@@ -14,9 +15,28 @@ from rapid.core.extensions import SHUTDOWN, Extension, Extensions
 from rapid.core.machine import ExtensionInput, ExtensionState
 from rapid.core.phase import Phase
 
-INTERNAL_BUDGET = 0.5
-EXTERNAL_BUDGET = 2.0
-RUNTIME_SHARE = 0.3
+
+class Company(Enum):
+    """Who is registered beside the runtime; the value is how it reads."""
+
+    NOBODY = "no extension"
+    INTERNAL = "internal extensions only"
+    EXTERNAL = "an external extension"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Seconds between SIGTERM and SIGKILL: `runtime` is the runtime's part of `total`."""
+
+    runtime: float
+    total: float
+
+
+BUDGETS: Mapping[Company, Budget] = {
+    Company.NOBODY: Budget(0.0, 0.0),
+    Company.INTERNAL: Budget(0.5, 0.5),
+    Company.EXTERNAL: Budget(0.3, 2.0),
+}
 
 _LISTENING = (ExtensionState.REGISTERED, ExtensionState.READY, ExtensionState.RUNNING)
 
@@ -49,14 +69,12 @@ class Ending:
 
     def begin(self, now: float) -> list[Effect]:
         """The first step."""
-        registered = self._extensions.registered
-        external = any(extension.external for extension in registered)
-        self._ends = now + (EXTERNAL_BUDGET if external else INTERNAL_BUDGET)
+        budget = BUDGETS[self._company()]
+        self._ends = now + budget.total
         # The signal is for those who asked for a chance to clean up: any registered extension is such a wish.
-        if registered and RUNTIME_PARTY in self._alive:
+        if budget.runtime and RUNTIME_PARTY in self._alive:
             self._awaits_runtime = True
-            share = RUNTIME_SHARE if external else INTERNAL_BUDGET
-            return [do.SetDeadline(share), do.Terminate(RUNTIME_PARTY)]
+            return [do.SetDeadline(budget.runtime), do.Terminate(RUNTIME_PARTY)]
         return [*self._tell(now), *self._kill({RUNTIME_PARTY})]
 
     def exited(self, party: Party, now: float) -> list[Effect]:
@@ -79,6 +97,12 @@ class Ending:
     def asked(self, extension: Extension) -> list[Effect]:
         """An extension asks for its next event: it may be the one that it is due."""
         return self._shut_down(extension) if self._told and extension.wants(SHUTDOWN) else []
+
+    def _company(self) -> Company:
+        registered = self._extensions.registered
+        if any(extension.external for extension in registered):
+            return Company.EXTERNAL
+        return Company.INTERNAL if registered else Company.NOBODY
 
     def _tell(self, now: float) -> list[Effect]:
         """The runtime is gone: now the extensions."""

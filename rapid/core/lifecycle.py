@@ -29,11 +29,13 @@ from rapid.core.errors import (
     out_of_memory,
     timed_out,
 )
-from rapid.core.extensions import INVOKE, MAX_EXTENSIONS, Extensions, too_many
+from rapid.core.extensions import MAX_EXTENSIONS, Extensions, too_many
+from rapid.core.initialisation import Initialisation
 from rapid.core.invocation import Attempt, Invocation, Outcome
 from rapid.core.machine import ExtensionInput, ExtensionState, RuntimeInput, RuntimeState, invalid_transition, move
-from rapid.core.phase import EXTENSION_PHASE, RUNTIME_PHASE, Phase, joint_phase
+from rapid.core.phase import Phase
 from rapid.core.progress import Progress
+from rapid.core.standing import Standing
 
 INIT_LIMIT = 10.0
 """Seconds that an on-demand init may take (AWS developer guide, "Lambda execution environment lifecycle")."""
@@ -52,13 +54,11 @@ class Lifecycle:
         self._timeout = timeout
         self._init_limit = init_limit
         self._external = external
-        self._runtime: RuntimeState | None = None
-        self._extensions = Extensions()
-        self._alive: set[Party] = set()
+        self._standing = Standing()
         self._ending: Ending | None = None
         self._attempt: Attempt | None = None  # the last one: its id is told from an unknown one
         self._progress: Progress | None = None  # of the present invocation, until it has been reported
-        self._init_began: float | None = None  # while an init is going on
+        self._init: Initialisation | None = None  # while one is going on
         self._init_ms: float | None = None
         self._invoked = False  # came through its init and was given an invocation
 
@@ -67,20 +67,17 @@ class Lifecycle:
         """The present phase, by the joint rule."""
         if self._ending is not None:
             return self._ending.phase
-        parties = [EXTENSION_PHASE[extension.state] for extension in self._extensions]
-        if self._runtime:
-            parties.append(RUNTIME_PHASE[self._runtime])
-        return joint_phase(parties)
+        return self._standing.phase
 
     @property
     def runtime_state(self) -> RuntimeState | None:
         """The runtime's state; None before it has been started."""
-        return self._runtime
+        return self._standing.runtime
 
     @property
     def extensions(self) -> Extensions:
         """The extensions as they stand."""
-        return self._extensions
+        return self._standing.extensions
 
     # Inputs from the scheduler
 
@@ -125,9 +122,9 @@ class Lifecycle:
     def next(self, now: float) -> list[Effect]:
         """The runtime asks for its next event; this ends its init, and its part in the invocation before."""
         before = self._present(RuntimeInput.NEXT)
-        self._runtime = move(before, RuntimeInput.NEXT)
-        if before is RuntimeState.STARTED:
-            return [records.InitRuntimeDone(self._init_phase, "success"), *self._settle(now)]
+        self._standing.runtime = move(before, RuntimeInput.NEXT)
+        if before is RuntimeState.STARTED and self._init:
+            return [self._init.runtime_done(), *self._settle(now)]
         if before is RuntimeState.RESPONSE_SENT and self._progress:
             return [self._progress.runtime_finished(now), *self._settle(now)]
         if before is RuntimeState.RUNNING and self._progress:
@@ -167,13 +164,13 @@ class Lifecycle:
         """
         self.check(given, request_id, invocation_id)
         assert self._progress is not None  # the runtime is RUNNING
-        self._runtime = move(move(RuntimeState.RUNNING, given), RuntimeInput.SENT)
+        self._standing.runtime = move(move(RuntimeState.RUNNING, given), RuntimeInput.SENT)
         self._progress.answer(outcome, began, now)
         return [do.Answer(self._progress.attempt.invocation, outcome)]
 
     def init_error(self, outcome: Outcome, now: float) -> list[Effect]:
         """The runtime says that its init failed; `outcome` goes to the caller that waits for it, if one does."""
-        self._runtime = move(self._present(RuntimeInput.INIT_ERROR), RuntimeInput.INIT_ERROR)
+        self._standing.runtime = move(self._present(RuntimeInput.INIT_ERROR), RuntimeInput.INIT_ERROR)
         return self._fail("error", outcome.error_type or "Runtime.Unknown", outcome, now)
 
     # Inputs from extensions
@@ -184,10 +181,9 @@ class Lifecycle:
         Raises:
             Refused: 403, see `Extensions.register`.
         """
-        closed = self._init_began is None or self._ending is not None
-        closed = closed or self._runtime not in (None, RuntimeState.STARTED)
-        self._extensions.register(name, events, identifier, closed=closed)
-        return self._launch_runtime() if self._runtime is None and not self._extensions.expected else []
+        closed = self._init is None or self._standing.registration_closed
+        self.extensions.register(name, events, identifier, closed=closed)
+        return self._standing.launch_runtime()
 
     def extension_next(self, identifier: str, now: float) -> list[Effect]:
         """An extension asks for its next event; this ends its init, or its part in the invocation before.
@@ -195,7 +191,7 @@ class Lifecycle:
         Raises:
             Refused: unknown, or not in this state.
         """
-        extension = self._extensions.find(identifier)
+        extension = self.extensions.find(identifier)
         before = extension.move(ExtensionInput.NEXT)
         if self._ending:
             return self._ending.asked(extension)
@@ -209,7 +205,7 @@ class Lifecycle:
         Raises:
             Refused: unknown, or not in this state.
         """
-        extension = self._extensions.find(identifier)
+        extension = self.extensions.find(identifier)
         extension.move(given)
         if self._ending:
             return []
@@ -228,8 +224,8 @@ class Lifecycle:
         Raises:
             Refused: unknown, or `closed`.
         """
-        extension = self._extensions.find(identifier)
-        if self._init_began is None or self._ending is not None:
+        extension = self.extensions.find(identifier)
+        if self._init is None:
             raise closed
         return extension.name
 
@@ -257,13 +253,13 @@ class Lifecycle:
             fault = exited(status)
         else:
             fault = extension_crashed(status)
-            self._extensions.named(party.extension).move(ExtensionInput.EXIT)
+            self.extensions.named(party.extension).move(ExtensionInput.EXIT)
         return self._gone(party, out_of_memory() if oom_killed else fault, now)
 
     def launch_failed(self, party: Party, fault: Fault, now: float) -> list[Effect]:
         """A process could not be started."""
         if party.extension is not None:
-            self._extensions.named(party.extension).move(ExtensionInput.LAUNCH_FAIL)
+            self.extensions.named(party.extension).move(ExtensionInput.LAUNCH_FAIL)
         return self._gone(party, fault, now)
 
     def over_memory(self, now: float) -> list[Effect]:
@@ -280,71 +276,48 @@ class Lifecycle:
             raise RuntimeError(f"cannot {what} in phase {self.phase.value}: only in phase {phase.value}")
 
     def _present(self, given: RuntimeInput) -> RuntimeState:
-        if self._runtime is None or self._ending is not None:
+        if self._standing.runtime is None or self._ending is not None:
             raise invalid_transition("Exited", given)
-        return self._runtime
-
-    @property
-    def _init_phase(self) -> str:
-        return "invoke" if self._progress else "init"
+        return self._standing.runtime
 
     def _launch(self, now: float, limit: float) -> list[Effect]:
-        self._init_began, self._init_ms, self._invoked = now, None, False
-        begin: list[Effect] = [records.InitStart(self._init_phase)]
+        self._init = Initialisation(now, inside_invocation=self._progress is not None)
+        self._init_ms, self._invoked = None, False
+        begin: list[Effect] = [self._init.start()]
         if len(self._external) > MAX_EXTENSIONS:
             refused = too_many()
             return begin + self._fail("error", refused.error_type, Fault(refused.error_type, refused.message), now)
-        self._extensions = Extensions(self._external)
-        begin.append(do.SetDeadline(limit))
-        if not self._external:
-            return begin + self._launch_runtime()
-        parties = [Party(name) for name in self._external]
-        self._alive.update(parties)
-        return [*begin, *(do.Launch(party) for party in parties)]
+        return [*begin, do.SetDeadline(limit), *self._standing.launch(self._external)]
 
-    def _launch_runtime(self) -> list[Effect]:
-        self._runtime = RuntimeState.STARTED
-        self._alive.add(RUNTIME_PARTY)
-        return [do.Launch(RUNTIME_PARTY)]
+    def _hand_over(self, attempt: Attempt) -> list[Effect]:
+        self._invoked = True
+        return self._standing.hand_over(attempt)
 
     def _settle(self, now: float) -> list[Effect]:
         """What follows when everybody has asked for the next event."""
         if self.phase is not Phase.IDLE:
             return []
-        if self._init_began is not None:
-            return self._init_done(now, self._init_began)
+        if self._init:
+            return self._init_done(self._init.done(now))
         if self._progress is None:
             return []
         report = self._progress.finished(now, self._init_ms)
         self._progress = self._init_ms = None
         return [do.SetDeadline(None), report]
 
-    def _init_done(self, now: float, began: float) -> list[Effect]:
-        duration = (now - began) * 1000
-        report = records.InitReport(self._init_phase, "success", duration)
-        self._init_began = None
+    def _init_done(self, report: records.InitReport) -> list[Effect]:
+        self._init = None
         if self._progress:  # the init ran inside the invocation, whose deadline goes on
             return [report, *self._hand_over(self._progress.attempt)]
-        self._init_ms = duration
+        self._init_ms = report.duration_ms
         return [report, do.SetDeadline(None)]
 
-    def _hand_over(self, attempt: Attempt) -> list[Effect]:
-        """The event goes to the runtime, and to every extension that registered for it."""
-        self._runtime = move(RuntimeState.READY, RuntimeInput.INVOKE)
-        self._invoked = True
-        done: list[Effect] = [do.Deliver(attempt)]
-        for extension in self._extensions:
-            if extension.wants(INVOKE):
-                extension.move(ExtensionInput.INVOKE)
-                done.append(do.Notify(extension.identifier, do.InvokeEvent(attempt)))
-        return done
-
     def _gone(self, party: Party, fault: Fault, now: float) -> list[Effect]:
-        self._alive.discard(party)
+        self._standing.alive.discard(party)
         done: list[Effect] = []
         if self._ending is None:
             if party.extension is not None:
-                self._extensions.named(party.extension).error_type = fault.error_type
+                self.extensions.named(party.extension).error_type = fault.error_type
                 done += self._told(party.extension)
             done += self._fail("error", fault.error_type, fault, now)
         else:
@@ -355,7 +328,7 @@ class Lifecycle:
 
     def _told(self, name: str) -> list[Effect]:
         """The record of an extension that is the reason for what follows."""
-        return [self._extensions.named(name).status()]
+        return [self.extensions.named(name).status()]
 
     def _fail(
         self, status: str, error_type: str, why: Fault | Outcome, now: float, reason: str = "failure"
@@ -366,22 +339,14 @@ class Lifecycle:
         done: list[Effect] = [do.SetDeadline(None)]
         if isinstance(why, Fault):
             done.append(records.FaultRecord(request_id, error_type, why.reason))
-        if self._init_began is not None:
-            done += self._init_failed(status, None if status == "timeout" else error_type, now, self._init_began)
+        if self._init:
+            done += self._init.failed(status, error_type, self.runtime_state, now)
         if self._progress and invocation:
             if not self._progress.answered:
                 outcome = why if isinstance(why, Outcome) else Outcome(why.document(request_id), error_type)
                 done.append(do.Answer(invocation, outcome))
             done += self._close("timeout" if status == "timeout" else "failure", now, error_type)
         return done + self._end(reason, Phase.RESET, now)
-
-    def _init_failed(self, status: str, error_type: str | None, now: float, began: float) -> list[Effect]:
-        phase = self._init_phase
-        self._init_began = None
-        done: list[Effect] = []
-        if self._runtime in (RuntimeState.STARTED, RuntimeState.INIT_ERROR):
-            done.append(records.InitRuntimeDone(phase, status, error_type))
-        return [*done, records.InitReport(phase, status, (now - began) * 1000, error_type)]
 
     def _close(self, status: str, now: float, error_type: str) -> list[Effect]:
         """Report an invocation that the environment does not survive."""
@@ -391,8 +356,8 @@ class Lifecycle:
         return list(reports)
 
     def _end(self, reason: str, phase: Phase, now: float) -> list[Effect]:
-        self._init_began = None
-        self._ending = Ending(reason, phase, self._extensions, self._alive)
+        self._init = None
+        self._ending = Ending(reason, phase, self.extensions, self._standing.alive)
         if self._ending.over:
             return self._ended(now)
         return self._ending.begin(now)
@@ -401,7 +366,7 @@ class Lifecycle:
         """Nobody is left. Who never got as far as an invocation would only fail again: the next one will try it."""
         assert self._ending is not None
         again = self._invoked and self._ending.phase is Phase.RESET
-        self._runtime, self._extensions = None, Extensions()
+        self._standing.clear()
         if self._ending.phase is Phase.RESET:
             self._ending = None
         return self._launch(now, self._init_limit) if again else []

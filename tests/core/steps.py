@@ -52,7 +52,9 @@ class Steps:
         return self.keep(self.machine.invoke(invocation(number), f"attempt-{number}", self.now, EPOCH + self.now))
 
     def respond(self, number: int = 1, body: bytes = b'"done"') -> list[Effect]:
-        return self.keep(self.machine.answer(RuntimeInput.RESPOND, f"id-{number}", None, Outcome(body), self.now, self.now))
+        return self.keep(
+            self.machine.answer(RuntimeInput.RESPOND, f"id-{number}", None, Outcome(body), self.now, self.now)
+        )
 
     def fail(self, number: int = 1) -> list[Effect]:
         outcome = Outcome(b'{"errorType":"E"}', "Runtime.Unknown")

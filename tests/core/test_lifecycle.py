@@ -170,7 +170,12 @@ def test_a_failed_init_without_a_caller_waits_for_the_next_invocation() -> None:
 def test_a_suppressed_init_runs_inside_the_invocation_and_under_its_timeout() -> None:
     steps = Steps()
     effects = steps.invoke()
-    assert effects == [records.InvokeStart(invocation()), records.InitStart("invoke"), do.SetDeadline(TIMEOUT), do.Launch(RUNTIME_PARTY)]
+    assert effects == [
+        records.InvokeStart(invocation()),
+        records.InitStart("invoke"),
+        do.SetDeadline(TIMEOUT),
+        do.Launch(RUNTIME_PARTY),
+    ]
     assert steps.phase() is Phase.INIT
     effects = steps.after(1).next()
     assert only(records.InitReport, effects) == records.InitReport("invoke", "success", 1000.0)

@@ -1,0 +1,69 @@
+"""Where everybody stands: the runtime, the extensions, and who has a process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rapid.core import effects as do
+from rapid.core.effects import RUNTIME_PARTY, Effect, Party
+from rapid.core.extensions import INVOKE, Extensions
+from rapid.core.invocation import Attempt
+from rapid.core.machine import ExtensionInput, RuntimeInput, RuntimeState, move
+from rapid.core.phase import EXTENSION_PHASE, RUNTIME_PHASE, Phase, joint_phase
+
+
+class Standing:
+    """The parties of one environment.
+
+    Attributes:
+        runtime: the runtime's state; None before it has been started.
+        extensions: the extensions.
+        alive: who has a process.
+    """
+
+    def __init__(self) -> None:
+        self.runtime: RuntimeState | None = None
+        self.extensions = Extensions()
+        self.alive: set[Party] = set()
+
+    @property
+    def phase(self) -> Phase:
+        """The phase that they hold the environment in together."""
+        parties = [EXTENSION_PHASE[extension.state] for extension in self.extensions]
+        if self.runtime:
+            parties.append(RUNTIME_PHASE[self.runtime])
+        return joint_phase(parties)
+
+    @property
+    def registration_closed(self) -> bool:
+        """Whether the runtime has asked for its first event: until then an internal extension may register."""
+        return self.runtime not in (None, RuntimeState.STARTED)
+
+    def launch(self, external: Sequence[str]) -> list[Effect]:
+        """Begin: the external extensions first, the runtime once they have registered."""
+        self.extensions = Extensions(external)
+        parties = [Party(name) for name in external]
+        self.alive.update(parties)
+        return [do.Launch(party) for party in parties] or self.launch_runtime()
+
+    def launch_runtime(self) -> list[Effect]:
+        """Start the runtime, if it has not been and nobody must register first."""
+        if self.runtime is not None or self.extensions.expected:
+            return []
+        self.runtime = RuntimeState.STARTED
+        self.alive.add(RUNTIME_PARTY)
+        return [do.Launch(RUNTIME_PARTY)]
+
+    def hand_over(self, attempt: Attempt) -> list[Effect]:
+        """The event goes to the runtime, and to every extension that registered for it."""
+        self.runtime = move(RuntimeState.READY, RuntimeInput.INVOKE)
+        done: list[Effect] = [do.Deliver(attempt)]
+        for extension in self.extensions:
+            if extension.wants(INVOKE):
+                extension.move(ExtensionInput.INVOKE)
+                done.append(do.Notify(extension.identifier, do.InvokeEvent(attempt)))
+        return done
+
+    def clear(self) -> None:
+        """Nobody is left."""
+        self.runtime, self.extensions = None, Extensions()

@@ -1,11 +1,13 @@
-"""The library for writing Lambda extensions: an asynchronous client of the Extensions API.
+"""The library for writing Lambda extensions: an asynchronous client of the Extensions API and the Telemetry API.
 
 An extension is a program of its own beside the function. This folder imports nothing of rapid's: it speaks to any
-server of the Extensions API, AWS's own included.
+server of these APIs, AWS's own included.
 """
 
 from __future__ import annotations
 
-from .client import Event, Extension, ExtensionsApiError
+from .client import Extension
+from .events import Event, ExtensionsApiError
+from .telemetry import Buffering, TelemetryEvent
 
-__all__ = ["Event", "Extension", "ExtensionsApiError"]
+__all__ = ["Buffering", "Event", "Extension", "ExtensionsApiError", "TelemetryEvent"]

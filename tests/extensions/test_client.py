@@ -38,12 +38,13 @@ async def main():
         await Extension.register("refused", ["SHUTDOWN"])
     except ExtensionsApiError as error:
         note(refused=error.error_type, status=error.status, text=str(error))
-    async with await Extension.register("inside", ["INVOKE"]) as extension:
-        note(function=extension.function_name, version=extension.function_version)
+    async with Extension.register("inside", ["INVOKE"]) as extension:
+        telemetry = await extension.subscribe(["platform"], note)
+        note(function=extension.function_name, version=extension.function_version, telemetry=telemetry)
         api = f"http://{{os.environ['AWS_LAMBDA_RUNTIME_API']}}/2018-06-01/runtime/invocation"
         async with httpx.AsyncClient(base_url=api) as client:
             polling = asyncio.create_task(invocations(client))
-            async for event in extension.events():
+            async for event in extension.events(sigterm=False):
                 note(event=event.type, request_id=event.request_id, arn=event.function_arn, ms=event.deadline_ms)
 
 asyncio.run(main())
@@ -86,7 +87,7 @@ def test_an_extension_registers_hears_of_invocations_and_of_refusals(emulator: s
     assert refused["refused"] == "Extension.InvalidEventType"
     assert refused["status"] == 403
     assert "ShutdownEventNotSupportedForInternalExtension" in str(refused["text"])
-    assert registered == {"function": "test_function", "version": "$LATEST"}
+    assert registered == {"function": "test_function", "version": "$LATEST", "telemetry": False}
     invocation = next(note["invocation"] for note in told if "invocation" in note)
     event = next(note for note in told if "event" in note)
     assert (event["event"], event["request_id"]) == ("INVOKE", invocation)

@@ -1,0 +1,7 @@
+"""`python -m rapid_extensions.otlp` does what `rapid-otlp` does."""
+
+from __future__ import annotations
+
+from . import main
+
+main()

@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import uvloop
 
@@ -16,6 +16,7 @@ from rapid.api.extensions import FunctionFacts
 from rapid.cli import RuntimeCommand
 from rapid.core.effects import RUNTIME_PARTY, Party
 from rapid.core.lifecycle import Lifecycle
+from rapid.environments.cgroup import account_factory
 from rapid.environments.environment import Environment
 from rapid.environments.external import DISABLED, external_extensions
 from rapid.environments.launcher import ProcessLauncher
@@ -57,16 +58,16 @@ def _commands(
     settings: Settings, command: RuntimeCommand, environ: Mapping[str, str], api: str
 ) -> Mapping[Party, Command]:
     """What to start for the runtime, and for each external extension."""
-    external: Mapping[str, str] = {}
+    external: Mapping[str, Sequence[str]] = {}
     if settings.extensions and not DISABLED.exists():
         external = external_extensions(settings.extensions_dir, settings.shipped_extensions)
     runtime = runtime_environ(settings, command, environ, api)
     extension = extension_environ(runtime)
     # Frames keep messages of several lines whole for subscribers; without any, one pipe keeps all lines in their order.
     commands = {RUNTIME_PARTY: Command(command.words, command.cwd, runtime, framed_log=bool(external))}
-    for name, program in external.items():
+    for name, words in external.items():
         told = {"RAPID_EXTENSION_NAME": name} if name in settings.shipped_extensions else {}
-        commands[Party(name)] = Command([program], command.cwd, extension | told)
+        commands[Party(name)] = Command(words, command.cwd, extension | told)
     return commands
 
 
@@ -104,6 +105,7 @@ def _compose(
     environment = Environment(
         Lifecycle(settings.timeout, external=external),
         ProcessLauncher(commands, sink, reaper),
+        account_factory()("environment-1", settings.memory_mb * 1024),
         sink,
         scheduler.phase_changed,
     )

@@ -101,9 +101,7 @@ class _Server:
         await self._serve(scope, receive, send)
 
 
-def router(
-    faces: Sequence[Face], handlers: Mapping[int | type[Exception], ErrorHandler]
-) -> ASGIApp:
+def router(faces: Sequence[Face], handlers: Mapping[int | type[Exception], ErrorHandler]) -> ASGIApp:
     """A Starlette application with exactly these methods of these paths, and these answers to errors.
 
     Args:

@@ -94,6 +94,10 @@ class Ending:
             extension.move(ExtensionInput.EXPIRE)
         return [*(extension.status() for extension in overdue), *self._kill(self._alive)]
 
+    def hurry(self) -> list[Effect]:
+        """There is no time left for anybody."""
+        return self._kill(self._alive)
+
     def asked(self, extension: Extension) -> list[Effect]:
         """An extension asks for its next event: it may be the one that it is due."""
         return self._shut_down(extension) if self._told and extension.wants(SHUTDOWN) else []

@@ -263,8 +263,10 @@ class Lifecycle:
         return self._gone(party, fault, now)
 
     def over_memory(self, now: float) -> list[Effect]:
-        """The environment uses more than the function's memory size."""
-        if self._ending or self.phase is Phase.ABSENT:
+        """The environment uses more than its memory; once it is ending already, nobody gets more time."""
+        if self._ending:
+            return self._ending.hurry()
+        if self.phase is Phase.ABSENT:
             return []
         fault = out_of_memory()
         return [do.Kill(RUNTIME_PARTY), *self._fail("error", fault.error_type, fault, now)]

@@ -8,6 +8,7 @@ Source: AWS developer guide, "Lambda Telemetry API Event schema reference".
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from rapid.core.invocation import Invocation
@@ -147,6 +148,11 @@ class InvokeReport:
     restore_ms: float | None = None
     error_type: str | None = None
     spans: tuple[Span, ...] = ()
+
+    @property
+    def billed_ms(self) -> int:
+        """Whole milliseconds billed: since August 2025 the init is, and of a restore whole milliseconds."""
+        return math.ceil(self.duration_ms + (self.init_ms or 0) + math.ceil(self.restore_ms or 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import os
 import re
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,9 +75,10 @@ V2 = Version(
 class CgroupAccount:
     """A control group below `parent`.
 
-    A process is put into it right after its start, and with it what it may have started by then. Its first pages, those
-    of the loader, are counted where it came from. (To be there earlier it would have to be started by a helper, which
-    changes how failing to start shows itself, or by way of Python code in a forked child, which is slow and unsafe.)
+    A process is halted right after its start, moved here with all it may have started by then, and let go: moving takes
+    the kernel milliseconds. The few pages it had by then are counted where it came from. (To be here from the first it
+    would have to be started by a helper, which changes how failing to start shows itself, or by way of Python code in a
+    forked child, which is slow and unsafe.)
 
     `peak_kib` is what the kernel charged: with the pages of files that were read, while nobody wanted them back.
 
@@ -107,11 +109,14 @@ class CgroupAccount:
     def add(self, pid: int) -> None:
         """See `MemoryAccount`."""
         try:
-            for each in (pid, *descendants(pid)):
+            for each in _halted(pid):
                 with contextlib.suppress(ProcessLookupError):
                     _write(self._folder / "cgroup.procs", f"{each}\n")
         except OSError as error:
             log.warning("process %d stays out of its control group: %s", pid, error.strerror or error)
+        finally:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGCONT)
 
     def exited(self, pid: int, peak_kib: int) -> None:
         """See `MemoryAccount`; the kernel has counted it already."""
@@ -183,6 +188,15 @@ class CgroupAccount:
             with contextlib.suppress(FileNotFoundError):
                 return os.open(self._folder / name, os.O_RDONLY | os.O_CLOEXEC)
         return -1
+
+
+def _halted(pid: int) -> list[int]:
+    """A process that has just been halted, and its descendants; none if it has left."""
+    try:
+        os.kill(pid, signal.SIGSTOP)
+    except ProcessLookupError:
+        return []
+    return [pid, *descendants(pid)]
 
 
 def oom_kills(events: Path) -> int:

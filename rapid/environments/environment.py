@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from rapid.core.machine import ExtensionInput, RuntimeInput
 from rapid.core.phase import Phase
 from rapid.environments.invoker import Pending
 from rapid.environments.mailbox import EventPoll, Mailbox
+from rapid.environments.memory import MemoryAccount, MemoryWatch
 from rapid.environments.parties import Launcher, Parties
 from rapid.environments.polls import Polls, Signal
 from rapid.environments.process import LaunchError
@@ -34,6 +36,9 @@ STOP_LIMIT = 3.0
 FLUSH_LIMIT = 0.5
 """Seconds that telemetry subscribers have to take what is buffered before they hear of the shutdown."""
 
+AT_WORK = (Phase.INIT, Phase.INVOKE, Phase.RESET)
+"""Phases in which processes run, and may use more memory than they have."""
+
 Poll = asyncio.Future[Attempt | Signal]
 
 
@@ -43,18 +48,26 @@ class Environment:
     Args:
         lifecycle: decides.
         launcher: starts processes.
+        memory: counts their memory.
         log: receives output and platform records.
         on_phase: called after each change of phase.
     """
 
     def __init__(
-        self, lifecycle: Lifecycle, launcher: Launcher, log: EnvironmentLog, on_phase: Callable[[Phase], None]
+        self,
+        lifecycle: Lifecycle,
+        launcher: Launcher,
+        memory: MemoryAccount,
+        log: EnvironmentLog,
+        on_phase: Callable[[Phase], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.polls: Polls[Attempt] = Polls(self._loop)
         self.phase = lifecycle.phase
         self._lifecycle = lifecycle
-        self._parties = Parties(launcher, self._process_exited)
+        self._parties = Parties(launcher, memory, self._process_exited)
+        self._memory = memory
+        self._watch = MemoryWatch(memory, self._over_memory)
         self._mailboxes: dict[str, Mailbox] = {}
         self._log = log
         self._on_phase = on_phase
@@ -97,6 +110,8 @@ class Environment:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._parties.gone.wait(), STOP_LIMIT)
         self._release()
+        self._watch.close()
+        self._memory.close()
         await self._log.close()
 
     # From the Runtime API
@@ -193,6 +208,7 @@ class Environment:
         phase = self._lifecycle.phase
         if phase is not self.phase:
             self.phase = phase
+            self._watch.start() if phase in AT_WORK else self._watch.stop()
             self._on_phase(phase)
 
     def _launch(self, effect: do.Launch) -> None:
@@ -247,7 +263,7 @@ class Environment:
 
     def _record(self, record: records.Record) -> None:
         self._parties.drain()
-        self._log.record(record, self._parties.peak_mb())
+        self._log.record(record, -(-self._memory.peak_kib() // 1024))
 
     def _report(self, record: records.InvokeReport) -> None:
         self._record(record)
@@ -275,8 +291,12 @@ class Environment:
         self._parties.left(party)
         if party == RUNTIME_PARTY:
             self.polls.release()
-        self._apply(self._lifecycle.exited(party, status, when))
+        oom_killed = status == -signal.SIGKILL and self._memory.out_of_memory()
+        self._apply(self._lifecycle.exited(party, status, when, oom_killed=oom_killed))
         self._clean_up()
+
+    def _over_memory(self) -> None:
+        self._apply(self._lifecycle.over_memory(time.monotonic()))
 
     def _clean_up(self) -> None:
         """Forget the extensions of an environment that has ended."""

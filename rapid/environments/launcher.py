@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from rapid.core.effects import RUNTIME_PARTY, Party
 from rapid.environments.process import ChildProcess, Command
-from rapid.environments.reaper import Reaper
+from rapid.environments.reaper import Exit, Reaper
 from rapid.telemetry.log import EnvironmentLog
 
 log = logging.getLogger("rapid")
@@ -27,7 +27,7 @@ class ProcessLauncher:
         self._sink = sink
         self._reaper = reaper
 
-    def start(self, party: Party, on_exit: Callable[[int], None]) -> ChildProcess:
+    def start(self, party: Party, on_exit: Callable[[Exit], None]) -> ChildProcess:
         """See `Launcher.start`."""
         command = self._commands[party]
         what = "exec" if party == RUNTIME_PARTY else f"extension {party.extension}: exec"

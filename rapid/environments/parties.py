@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 from rapid.core.effects import Party
-from rapid.environments.memory import MemoryMeter
+from rapid.environments.memory import MemoryAccount
+from rapid.environments.reaper import Exit
 
 
 class Process(Protocol):
     """A started process."""
 
-    memory: MemoryMeter
+    pid: int
 
     def terminate(self) -> None:
         """Ask its process group to end."""
@@ -31,8 +32,8 @@ class Process(Protocol):
 class Launcher(Protocol):
     """Starts the processes of an environment."""
 
-    def start(self, party: Party, on_exit: Callable[[int], None]) -> Process:
-        """Start the process of a party; `on_exit` is called once, with its exit status.
+    def start(self, party: Party, on_exit: Callable[[Exit], None]) -> Process:
+        """Start the process of a party; `on_exit` is called once.
 
         Raises:
             LaunchError: it could not be started.
@@ -47,15 +48,20 @@ class Parties:
 
     Attributes:
         gone: set while nobody has.
+
+    Args:
+        launcher: starts processes.
+        memory: counts theirs.
+        on_exit: called when one has left, with its exit status, or minus the signal.
     """
 
-    def __init__(self, launcher: Launcher, on_exit: Callable[[Party, int], None]) -> None:
+    def __init__(self, launcher: Launcher, memory: MemoryAccount, on_exit: Callable[[Party, int], None]) -> None:
         self.gone = asyncio.Event()
         self.gone.set()
         self._launcher = launcher
         self._on_exit = on_exit
+        self._memory = memory
         self._processes: dict[Party, Process] = {}
-        self._peak_kib = 0  # of those who have left
 
     def launch(self, party: Party) -> None:
         """Start the process of a party.
@@ -64,8 +70,10 @@ class Parties:
             LaunchError: it could not be started.
         """
         if not self._processes:
-            self._peak_kib = 0
-        self._processes[party] = self._launcher.start(party, lambda status: self._on_exit(party, status))
+            self._memory.reset()
+        process = self._launcher.start(party, lambda exit_: self._exited(party, exit_))
+        self._memory.add(process.pid)
+        self._processes[party] = process
         self.gone.clear()
 
     def terminate(self, party: Party) -> None:
@@ -83,16 +91,15 @@ class Parties:
         for process in self._processes.values():
             process.drain()
 
-    def peak_mb(self) -> int:
-        """The most memory that they have used together, MB, rounded up."""
-        return -(-(self._peak_kib + sum(process.memory.read() for process in self._processes.values())) // 1024)
-
     def left(self, party: Party) -> None:
         """A party's process has left: take in its last output."""
         process = self._processes.pop(party, None)
         if process:
             process.close()
-            self._peak_kib += process.memory.read()
         if not self._processes:
             self._launcher.clear()
             self.gone.set()
+
+    def _exited(self, party: Party, exit_: Exit) -> None:
+        self._memory.exited(self._processes[party].pid, exit_.peak_kib)
+        self._on_exit(party, exit_.status)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rapid.environments.memory import MemoryMeter
 from rapid.environments.pipe import Pipe
 from rapid.environments.proc import descendants
 from rapid.environments.reaper import Exit, Reaper
@@ -60,6 +59,9 @@ class Command:
 class ChildProcess:
     """One started process: a runtime, or an external extension.
 
+    Attributes:
+        pid: its number.
+
     stdout and stderr are one pipe, so that their lines keep their order. A reader that cannot follow holds the function
     up, as a full pipe would, but never the server.
 
@@ -67,7 +69,7 @@ class ChildProcess:
         LaunchError: the command could not be started.
     """
 
-    def __init__(self, command: Command, sink: OutputSink, reaper: Reaper, on_exit: Callable[[int], None]) -> None:
+    def __init__(self, command: Command, sink: OutputSink, reaper: Reaper, on_exit: Callable[[Exit], None]) -> None:
         self._sink = sink
         self._on_exit = on_exit
         # Until a new process executes its command it counts as ours: its peak says something only above our own.
@@ -82,7 +84,6 @@ class ChildProcess:
         reaper.watch(self.pid, self._exited)
         with contextlib.suppress(OSError), open(f"/proc/{self.pid}/oom_score_adj", "w") as file:
             file.write(OOM_SCORE)
-        self.memory = MemoryMeter(self.pid)
         for pipe in self._pipes:
             pipe.listen()
 
@@ -148,10 +149,7 @@ class ChildProcess:
     def _exited(self, exit_: Exit) -> None:
         self._running = False
         self._kill_group()  # whatever it left behind there
-        if exit_.peak_kib > self._floor_kib:
-            self.memory.note(exit_.peak_kib)
-        self.memory.close()
-        self._on_exit(exit_.status)
+        self._on_exit(exit_ if exit_.peak_kib > self._floor_kib else Exit(exit_.status, 0))
 
     def close(self) -> None:
         """Take in the last output of a process that has left, and give the pipes back."""

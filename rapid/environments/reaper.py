@@ -23,7 +23,7 @@ class Exit:
 
     Attributes:
         status: exit code, or minus the number of the signal that ended it.
-        peak_kib: the most memory that it ever had resident, KiB.
+        peak_kib: the most memory that it ever had resident, KiB; 0 where that is not known.
     """
 
     status: int

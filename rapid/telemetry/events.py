@@ -9,7 +9,6 @@ have the same form, for the order and for `functionArn`.
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -169,10 +168,10 @@ def _report(record: InvokeReport, facts: Facts, clock_offset: float, max_memory_
 
 
 def report_metrics(record: InvokeReport, facts: Facts, max_memory_mb: int) -> Fields:
-    """AWS's `ReportMetrics`; since August 2025 init is billed with the first invocation."""
+    """AWS's `ReportMetrics`."""
     metrics: Fields = {
         "durationMs": milliseconds(record.duration_ms),
-        "billedDurationMs": billed(record.duration_ms, record.init_ms, record.restore_ms),
+        "billedDurationMs": record.billed_ms,
         "memorySizeMB": facts.memory_mb,
         "maxMemoryUsedMB": max_memory_mb,
     }
@@ -181,11 +180,6 @@ def report_metrics(record: InvokeReport, facts: Facts, max_memory_mb: int) -> Fi
     if record.restore_ms is not None:
         metrics["restoreDurationMs"] = milliseconds(record.restore_ms)
     return metrics
-
-
-def billed(*durations_ms: float | None) -> int:
-    """Whole milliseconds that are billed for the sum of durations."""
-    return math.ceil(sum(duration for duration in durations_ms if duration is not None))
 
 
 def milliseconds(value: float) -> float:

@@ -126,15 +126,14 @@ def _status(status: str, error_type: str | None) -> str:
 def _report(record: InvokeReport, facts: Facts, max_memory_mb: int) -> str:
     """END, REPORT, and the trace of a sampled request.
 
-    Since August 2025 AWS bills the init with the first invocation; of a restore it bills whole milliseconds.
     A function's own error is none of the platform's: it leaves no status in the text.
     """
     request_id = record.invocation.request_id
     billed_restore = math.ceil(record.restore_ms or 0)
-    billed = math.ceil(record.duration_ms + (record.init_ms or 0) + billed_restore)
     line = (
         f"END RequestId: {request_id}\nREPORT RequestId: {request_id}\tDuration: {record.duration_ms:.2f} ms"
-        f"\tBilled Duration: {billed} ms\tMemory Size: {facts.memory_mb} MB\tMax Memory Used: {max_memory_mb} MB\t"
+        f"\tBilled Duration: {record.billed_ms} ms\tMemory Size: {facts.memory_mb} MB"
+        f"\tMax Memory Used: {max_memory_mb} MB\t"
     )
     if record.init_ms is not None:
         line += f"Init Duration: {record.init_ms:.2f} ms\t"

@@ -8,6 +8,8 @@ Source: AWS developer guide, "Using the Lambda Logs API".
 
 from __future__ import annotations
 
+import math
+
 from rapid.core.records import (
     ExtensionStatus,
     FaultRecord,
@@ -21,7 +23,7 @@ from rapid.core.records import (
     RestoreRuntimeDone,
     RestoreStart,
 )
-from rapid.telemetry.events import Event, Fields, billed, event, milliseconds, report_metrics, timestamp, tracing
+from rapid.telemetry.events import Event, Fields, event, milliseconds, report_metrics, timestamp, tracing
 from rapid.telemetry.facts import Facts
 
 LOGS_SCHEMAS = ("2020-08-15", "2021-03-18")
@@ -102,4 +104,4 @@ def _snap_start(record: Record, facts: Facts, epoch: float) -> tuple[Event, ...]
 
 
 def _duration(duration_ms: float) -> Fields:
-    return {"durationMs": milliseconds(duration_ms), "billedDurationMs": billed(duration_ms)}
+    return {"durationMs": milliseconds(duration_ms), "billedDurationMs": math.ceil(duration_ms)}

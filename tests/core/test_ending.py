@@ -136,3 +136,10 @@ def test_a_reset_starts_all_again_when_all_are_gone() -> None:
     assert do.Launch(WATCHER) not in steps.history[-2:]
     assert steps.exited(0, "watcher")[-1] == do.Launch(WATCHER)
     assert steps.phase() is Phase.INIT
+
+
+def test_out_of_memory_ends_everybody_when_the_end_has_begun_already() -> None:
+    steps = environment("SHUTDOWN")
+    steps.invoke()
+    steps.exited(1)
+    assert steps.keep(steps.machine.over_memory(steps.now)) == [do.Kill(WATCHER)]

@@ -13,7 +13,7 @@ EVENT = Attempt(invocation(), "attempt", 0)
 
 def test_the_newest_poll_gets_the_event() -> None:
     async def scenario() -> None:
-        polls = Polls(asyncio.get_running_loop())
+        polls: Polls[Attempt] = Polls(asyncio.get_running_loop())
         older, alone = polls.park(), polls.contended
         newer, overtaking = polls.park(), polls.contended
         assert (alone, overtaking) == (False, True)
@@ -27,7 +27,7 @@ def test_the_newest_poll_gets_the_event() -> None:
 
 def test_an_overtaken_poll_is_served_after_the_newer_ones() -> None:
     async def scenario() -> None:
-        polls = Polls(asyncio.get_running_loop())
+        polls: Polls[Attempt] = Polls(asyncio.get_running_loop())
         polls.park()
         newer, behind = polls.park(), polls.wait_behind()
         polls.deliver(EVENT)
@@ -41,7 +41,7 @@ def test_an_overtaken_poll_is_served_after_the_newer_ones() -> None:
 
 def test_an_event_passes_over_a_poll_that_was_withdrawn() -> None:
     async def scenario() -> None:
-        polls = Polls(asyncio.get_running_loop())
+        polls: Polls[Attempt] = Polls(asyncio.get_running_loop())
         polls.park()
         newer, behind = polls.park(), polls.wait_behind()
         polls.withdraw(newer)
@@ -54,7 +54,7 @@ def test_an_event_passes_over_a_poll_that_was_withdrawn() -> None:
 
 def test_a_release_ends_every_poll() -> None:
     async def scenario() -> None:
-        polls = Polls(asyncio.get_running_loop())
+        polls: Polls[Attempt] = Polls(asyncio.get_running_loop())
         newer, behind = polls.park(), polls.wait_behind()
         polls.release()
         assert newer.result() is behind.result() is Signal.RELEASED

@@ -56,7 +56,7 @@ class Lifecycle:
         self._external = external
         self._standing = Standing()
         self._ending: Ending | None = None
-        self._attempt: Attempt | None = None  # the last one: its id is told from an unknown one
+        self._attempt: Attempt | None = None  # the present one, until the runtime asks for the next
         self._progress: Progress | None = None  # of the present invocation, until it has been reported
         self._init: Initialisation | None = None  # while one is going on
         self._init_ms: float | None = None
@@ -126,6 +126,7 @@ class Lifecycle:
         if before is RuntimeState.STARTED and self._init:
             return [self._init.runtime_done(), *self._settle(now)]
         if before is RuntimeState.RESPONSE_SENT and self._progress:
+            self._attempt = None
             return [self._progress.runtime_finished(now), *self._settle(now)]
         if before is RuntimeState.RUNNING and self._progress:
             return [do.Deliver(self._progress.attempt)]

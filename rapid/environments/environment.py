@@ -213,7 +213,7 @@ class Environment:
 
     def _launch(self, effect: do.Launch) -> None:
         try:
-            self._parties.launch(effect.party)
+            self._parties.launch(effect.party, self._log.writer(effect.party.extension))
         except LaunchError as error:
             why = invalid_entrypoint if effect.party == RUNTIME_PARTY else extension_launch_failed
             self._loop.call_soon(self._launch_failed, effect.party, why(str(error)))

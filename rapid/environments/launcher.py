@@ -6,9 +6,8 @@ import logging
 from collections.abc import Callable, Mapping
 
 from rapid.core.effects import RUNTIME_PARTY, Party
-from rapid.environments.process import ChildProcess, Command
+from rapid.environments.process import ChildProcess, Command, OutputSink
 from rapid.environments.reaper import Exit, Reaper
-from rapid.telemetry.log import EnvironmentLog
 
 log = logging.getLogger("rapid")
 
@@ -18,21 +17,19 @@ class ProcessLauncher:
 
     Args:
         commands: what to start for each party.
-        sink: where their output goes.
         reaper: tells of their exits.
     """
 
-    def __init__(self, commands: Mapping[Party, Command], sink: EnvironmentLog, reaper: Reaper) -> None:
+    def __init__(self, commands: Mapping[Party, Command], reaper: Reaper) -> None:
         self._commands = commands
-        self._sink = sink
         self._reaper = reaper
 
-    def start(self, party: Party, on_exit: Callable[[Exit], None]) -> ChildProcess:
+    def start(self, party: Party, sink: OutputSink, on_exit: Callable[[Exit], None]) -> ChildProcess:
         """See `Launcher.start`."""
         command = self._commands[party]
         what = "exec" if party == RUNTIME_PARTY else f"extension {party.extension}: exec"
         log.info("%s '%s' (cwd=%s)", what, command.words[0], command.cwd)
-        return ChildProcess(command, self._sink.writer(party.extension), self._reaper, on_exit)
+        return ChildProcess(command, sink, self._reaper, on_exit)
 
     def clear(self) -> None:
         """See `Launcher.clear`."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from rapid.core.effects import Party
 from rapid.environments.memory import MemoryAccount
+from rapid.environments.process import OutputSink
 from rapid.environments.reaper import Exit
 
 
@@ -32,8 +33,8 @@ class Process(Protocol):
 class Launcher(Protocol):
     """Starts the processes of an environment."""
 
-    def start(self, party: Party, on_exit: Callable[[Exit], None]) -> Process:
-        """Start the process of a party; `on_exit` is called once.
+    def start(self, party: Party, sink: OutputSink, on_exit: Callable[[Exit], None]) -> Process:
+        """Start the process of a party, whose output goes to `sink`; `on_exit` is called once.
 
         Raises:
             LaunchError: it could not be started.
@@ -63,15 +64,15 @@ class Parties:
         self._memory = memory
         self._processes: dict[Party, Process] = {}
 
-    def launch(self, party: Party) -> None:
-        """Start the process of a party.
+    def launch(self, party: Party, sink: OutputSink) -> None:
+        """Start the process of a party, whose output goes to `sink`.
 
         Raises:
             LaunchError: it could not be started.
         """
         if not self._processes:
             self._memory.reset()
-        process = self._launcher.start(party, lambda exit_: self._exited(party, exit_))
+        process = self._launcher.start(party, sink, lambda exit_: self._exited(party, exit_))
         self._memory.add(process.pid)
         self._processes[party] = process
         self.gone.clear()

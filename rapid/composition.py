@@ -1,0 +1,81 @@
+"""Puts the parts of a server together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rapid.api.environment import EnvironmentApi
+from rapid.api.extensions import FunctionFacts
+from rapid.core.lifecycle import Lifecycle
+from rapid.environments.environment import Environment
+from rapid.environments.memory import MemoryAccount
+from rapid.environments.parties import Launcher
+from rapid.environments.scheduler import Scheduler
+from rapid.frontends.invoke import InvokeFrontEnd
+from rapid.settings import Settings
+from rapid.telemetry.console import Console
+from rapid.telemetry.facts import Facts, runtime_facts
+from rapid.telemetry.json_lines import JsonFormatter
+from rapid.telemetry.lines import Formatter, TextFormatter
+from rapid.telemetry.log import EnvironmentLog
+from rapid.telemetry.publisher import Publisher
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The parts that the outside deals with.
+
+    Attributes:
+        scheduler: accepts invocations.
+        environment: runs them.
+        api: ASGI application of the environment's own listener.
+        front_end: ASGI application of the callers' listener.
+    """
+
+    scheduler: Scheduler
+    environment: Environment
+    api: EnvironmentApi
+    front_end: InvokeFrontEnd
+
+
+def compose(
+    settings: Settings, external: Sequence[str], launcher: Launcher, memory: MemoryAccount, console: Console
+) -> Server:
+    """One environment, the scheduler in front of it, and their HTTP faces; nothing is started.
+
+    Args:
+        settings: what is asked for.
+        external: names of the external extensions.
+        launcher: starts processes.
+        memory: counts their memory.
+        console: where logs go.
+    """
+    facts = _facts(settings)
+    sink = EnvironmentLog(console, _formatter(settings, facts), Publisher(facts))
+    scheduler = Scheduler()
+    lifecycle = Lifecycle(settings.timeout, external=external)
+    environment = Environment(lifecycle, launcher, memory, sink, scheduler.phase_changed)
+    scheduler.attach(environment)
+    function = settings.function
+    told = FunctionFacts(function.name, function.version, settings.handler, function.account)
+    api = EnvironmentApi(environment, told if settings.extensions else None)
+    return Server(scheduler, environment, api, InvokeFrontEnd(scheduler, function))
+
+
+def _facts(settings: Settings) -> Facts:
+    version, arn = runtime_facts(settings.function.region)
+    return Facts(
+        function_name=settings.function.name,
+        function_version=settings.function.version,
+        function_arn=settings.function.arn(),
+        instance_id=settings.log_stream,
+        memory_mb=settings.memory_mb,
+        initialization_type="on-demand",
+        runtime_version=version,
+        runtime_version_arn=arn,
+    )
+
+
+def _formatter(settings: Settings, facts: Facts) -> Formatter:
+    return JsonFormatter(facts, settings.system_log_level) if settings.log_format == "JSON" else TextFormatter(facts)

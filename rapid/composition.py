@@ -52,7 +52,7 @@ def compose(
         console: where logs go.
     """
     facts = _facts(settings)
-    sink = EnvironmentLog(console, _formatter(settings, facts), Publisher(facts))
+    sink = EnvironmentLog(console, _formatter(settings, facts), Publisher(facts), settings.application_log_level)
     scheduler = Scheduler()
     lifecycle = Lifecycle(settings.timeout, external=external)
     environment = Environment(lifecycle, launcher, memory, sink, scheduler.phase_changed)

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rapid.core.names import Function
+from rapid.telemetry.json_lines import SYSTEM_LOG_LEVELS
+from rapid.telemetry.messages import APPLICATION_LOG_LEVELS
 
 RIE_NAME = "aws-lambda-rie"
 """The name of AWS's emulator: called so, rapid keeps the emulator's default timeout."""
@@ -19,7 +21,6 @@ DEFAULT_TIMEOUT = 3.0
 RIE_TIMEOUT = 300.0
 EXTENSIONS_DIR = "/opt/extensions"
 SHIPPED_EXTENSIONS = ("logs-file", "otlp")
-SYSTEM_LOG_LEVELS = ("DEBUG", "INFO", "WARN")
 LOG_LEVELS = ("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic")
 
 
@@ -54,6 +55,8 @@ class Settings:
         log_group: CloudWatch group name told to the function.
         log_stream: CloudWatch stream name told to the function.
         log_format: `Text` or `JSON`.
+        application_log_level: of the JSON format, the level below which messages of the function are left out; None
+            lets all pass.
         system_log_level: the least detailed platform events of the JSON format: `DEBUG`, `INFO` or `WARN`.
         extensions: whether extensions are served at all.
         shipped_extensions: names of rapid's own extensions to start.
@@ -70,6 +73,7 @@ class Settings:
     log_group: str
     log_stream: str
     log_format: str
+    application_log_level: str | None
     system_log_level: str
     extensions: bool
     shipped_extensions: tuple[str, ...]
@@ -113,6 +117,7 @@ def load(program: str, flags: Mapping[str, str], environ: Mapping[str, str], han
     log_stream = f"{today}/[{function.version}]{uuid.uuid4().hex}"
     extensions, shipped = _extensions(read)
     folder = read.find("--extensions-dir", "RAPID_EXTENSIONS_DIR")
+    log_format = _one_of(read, "AWS_LAMBDA_LOG_FORMAT", {"text": "Text", "json": "JSON"}, "Text")
     return Settings(
         invoke_address=_invoke_address(read),
         runtime_address=_runtime_address(read),
@@ -123,7 +128,8 @@ def load(program: str, flags: Mapping[str, str], environ: Mapping[str, str], han
         handler=handler or read.text("", "AWS_LAMBDA_FUNCTION_HANDLER", "_HANDLER"),
         log_group=read.text(f"/aws/lambda/{function.name}", "AWS_LAMBDA_LOG_GROUP_NAME"),
         log_stream=read.text(log_stream, "AWS_LAMBDA_LOG_STREAM_NAME"),
-        log_format=_one_of(read, "AWS_LAMBDA_LOG_FORMAT", {"text": "Text", "json": "JSON"}, "Text"),
+        log_format=log_format,
+        application_log_level=_application_level(read) if log_format == "JSON" else None,
         system_log_level=_one_of(read, "RAPID_SYSTEM_LOG_LEVEL", {x.lower(): x for x in SYSTEM_LOG_LEVELS}, "INFO"),
         extensions=extensions,
         shipped_extensions=shipped,
@@ -180,6 +186,12 @@ def _one_of(read: Reader, name: str, values: Mapping[str, str], default: str) ->
     if found[1].lower() not in values:
         raise SettingError(f"{name} is {found[1]!r}: expected one of {', '.join(values.values())}")
     return values[found[1].lower()]
+
+
+def _application_level(read: Reader) -> str:
+    """AWS's level, in the name that its own runtimes also take Python's."""
+    names = {x.lower(): x for x in APPLICATION_LOG_LEVELS} | {"warning": "WARN", "critical": "FATAL"}
+    return _one_of(read, "AWS_LAMBDA_LOG_LEVEL", names, "INFO")
 
 
 def _extensions(read: Reader) -> tuple[bool, tuple[str, ...]]:

@@ -5,16 +5,14 @@ It goes to the console, to telemetry subscribers, and its end to a caller who as
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from rapid.core.records import InitReport, InitStart, InvokeStart, Record
 from rapid.telemetry.console import Console
-from rapid.telemetry.framing import Decoder, Frame
 from rapid.telemetry.lines import Formatter
-from rapid.telemetry.messages import Lines
 from rapid.telemetry.publisher import Publisher
 from rapid.telemetry.subscription import Subscription
+from rapid.telemetry.writer import Writer
 
 TAIL_BYTES = 4096
 """How much of the log `X-Amz-Log-Result` carries (AWS: "the last 4 KB of the execution log")."""
@@ -27,9 +25,11 @@ class EnvironmentLog:
         console: where all lines go.
         formatter: turns platform records into lines.
         publisher: serves the telemetry subscribers.
+        level: in the JSON format, the least detailed level of the function's messages that are logged, see `passes`.
     """
 
-    def __init__(self, console: Console, formatter: Formatter, publisher: Publisher) -> None:
+    def __init__(self, console: Console, formatter: Formatter, publisher: Publisher, level: str | None = None) -> None:
+        self._level = level
         self._console = console
         self._formatter = formatter
         self._publisher = publisher
@@ -37,10 +37,12 @@ class EnvironmentLog:
 
     def writer(self, extension: str | None) -> Writer:
         """Where a process writes: the runtime, or the extension of that name."""
-        return Writer(self, self._publisher, of_extension=extension is not None)
+        if extension is not None:
+            return Writer(self, self._publisher.extension, lambda: self._publisher.wants_extension_logs)
+        return Writer(self, self._publisher.function, lambda: self._publisher.wants_function_logs, self._level)
 
-    def write(self, data: bytes, writer: Writer) -> bool:
-        """Take what a process wrote; False asks for a pause."""
+    def write(self, data: bytes, writer: object) -> bool:
+        """Take what `writer` wrote; False asks for a pause."""
         self._keep(data)
         return self._console.output(data, writer)
 
@@ -85,56 +87,3 @@ class EnvironmentLog:
         self._tail += data
         if len(self._tail) > 2 * TAIL_BYTES:
             del self._tail[:-TAIL_BYTES]
-
-
-class Writer:
-    """Where one process writes.
-
-    Args:
-        log: the environment's.
-        publisher: serves the telemetry subscribers.
-        of_extension: the process is an extension's, not the function's.
-    """
-
-    def __init__(self, log: EnvironmentLog, publisher: Publisher, *, of_extension: bool) -> None:
-        self._log = log
-        self._publisher = publisher
-        self._of_extension = of_extension
-        self._lines = Lines()
-        self._frames = Decoder()
-
-    def output(self, data: bytes) -> bool:
-        """Take bytes of its standard streams; False asks for a pause."""
-        if self._wanted:
-            self._publish(self._lines.feed(data))
-        return self._log.write(data, self)
-
-    def framed(self, data: bytes) -> bool:
-        """Take bytes of its framed log; False asks for a pause."""
-        return self._take(self._frames.feed(data, time.time()))
-
-    def end(self) -> None:
-        """Its streams are over: what was begun is all that there will be."""
-        self._take(self._frames.flush(time.time()))
-        if self._wanted:
-            self._publish(self._lines.flush())
-
-    def on_drained(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once when there is room again."""
-        self._log.on_drained(callback)
-
-    @property
-    def _wanted(self) -> bool:
-        publisher = self._publisher
-        return publisher.wants_extension_logs if self._of_extension else publisher.wants_function_logs
-
-    def _publish(self, lines: list[str]) -> None:
-        send = self._publisher.extension if self._of_extension else self._publisher.function
-        send(lines, time.time())
-
-    def _take(self, frames: list[Frame]) -> bool:
-        """Messages that know where they end."""
-        if self._wanted:
-            for frame in frames:
-                self._publisher.function([frame.data if frame.json else frame.text], frame.epoch)
-        return self._log.write(b"".join(frame.lines for frame in frames), self) if frames else True

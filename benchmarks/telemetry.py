@@ -145,9 +145,8 @@ def measure(invocations: int, rounds: int) -> None:
             subscriber.has("function", LINES * (turn + 1))
         without, beside = (statistics.median(costs[name]) for name in ("alone", "heard"))
         quiet, told_of = (statistics.median(timed[name]) for name in ("alone", "heard"))
-        print(
-            f"{each * rounds} invocations in {rounds} rounds, medians; none lost of {told}, nor of {LINES * LINE_ROUNDS} lines"
-        )
+        lines = LINES * LINE_ROUNDS
+        print(f"{each * rounds} invocations in {rounds} rounds, medians; none lost of {told}, nor of {lines} lines")
         print(f"{'':34}{'no subscriber':>14}{'subscriber':>12}{'ratio':>8}")
         print(f"{'one invocation, ms':34}{without:>14.3f}{beside:>12.3f}{beside / without:>8.2f}")
         shown = f"one that writes {LINES:,} lines, ms"

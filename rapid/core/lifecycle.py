@@ -24,8 +24,6 @@ from rapid.core.errors import (
     extension_crashed,
     extension_failed,
     init_timed_out,
-    invalid_invocation_id,
-    invalid_request_id,
     out_of_memory,
     timed_out,
 )
@@ -34,8 +32,8 @@ from rapid.core.initialisation import Initialisation
 from rapid.core.invocation import Attempt, Invocation, Outcome
 from rapid.core.machine import ExtensionInput, ExtensionState, RuntimeInput, RuntimeState, invalid_transition, move
 from rapid.core.phase import Phase
-from rapid.core.progress import Progress
 from rapid.core.standing import Standing
+from rapid.core.work import Work
 
 INIT_LIMIT = 10.0
 """Seconds that an on-demand init may take (AWS developer guide, "Lambda execution environment lifecycle")."""
@@ -56,10 +54,8 @@ class Lifecycle:
         self._external = external
         self._standing = Standing()
         self._ending: Ending | None = None
-        self._attempt: Attempt | None = None  # the present one, until the runtime asks for the next
-        self._progress: Progress | None = None  # of the present invocation, until it has been reported
+        self._work = Work(timeout)
         self._init: Initialisation | None = None  # while one is going on
-        self._init_ms: float | None = None
         self._invoked = False  # came through its init and was given an invocation
 
     @property
@@ -98,8 +94,7 @@ class Lifecycle:
         idle = self.phase is Phase.IDLE
         if not idle:
             self._require(Phase.ABSENT, "invoke")
-        attempt = Attempt(invocation, invocation_id, int((epoch + self._timeout) * 1000))
-        self._attempt, self._progress = attempt, Progress(attempt, now, self._timeout)
+        attempt = self._work.begin(invocation, invocation_id, now, epoch)
         begin: list[Effect] = [records.InvokeStart(invocation)]
         if not idle:
             return begin + self._launch(now, self._timeout)
@@ -110,12 +105,7 @@ class Lifecycle:
         if self._ending:
             self._ending.phase = Phase.SHUTDOWN
             return []
-        done: list[Effect] = [do.SetDeadline(None)]
-        if self._progress:
-            if not self._progress.answered:
-                done.append(do.Abandon(self._progress.attempt.invocation))
-            done += self._close("failure", now, "Sandbox.Failure")
-        return done + self._end("spindown", Phase.SHUTDOWN, now)
+        return [do.SetDeadline(None), *self._work.abandoned(now), *self._end("spindown", Phase.SHUTDOWN, now)]
 
     # Inputs from the runtime
 
@@ -125,11 +115,10 @@ class Lifecycle:
         self._standing.runtime = move(before, RuntimeInput.NEXT)
         if before is RuntimeState.STARTED and self._init:
             return [self._init.runtime_done(), *self._settle(now)]
-        if before is RuntimeState.RESPONSE_SENT and self._progress:
-            self._attempt = None
-            return [self._progress.runtime_finished(now), *self._settle(now)]
-        if before is RuntimeState.RUNNING and self._progress:
-            return [do.Deliver(self._progress.attempt)]
+        if before is RuntimeState.RESPONSE_SENT:
+            return [self._work.runtime_finished(now), *self._settle(now)]
+        if before is RuntimeState.RUNNING and self._work.progress:
+            return [do.Deliver(self._work.progress.attempt)]
         return []
 
     def check(self, given: RuntimeInput, request_id: str, invocation_id: str | None) -> None:
@@ -138,10 +127,7 @@ class Lifecycle:
         Raises:
             Refused: `InvalidRequestID`, `InvalidInvocationId` or `InvalidStateTransition`.
         """
-        if self._attempt is None or request_id != self._attempt.invocation.request_id:
-            raise invalid_request_id()
-        if invocation_id is not None and invocation_id != self._attempt.invocation_id:
-            raise invalid_invocation_id()
+        self._work.check(request_id, invocation_id)
         move(self._present(given), given)
 
     def answer(
@@ -164,10 +150,8 @@ class Lifecycle:
             now: when it was whole.
         """
         self.check(given, request_id, invocation_id)
-        assert self._progress is not None  # the runtime is RUNNING
         self._standing.runtime = move(move(RuntimeState.RUNNING, given), RuntimeInput.SENT)
-        self._progress.answer(outcome, began, now)
-        return [do.Answer(self._progress.attempt.invocation, outcome)]
+        return self._work.answered(outcome, began, now)
 
     def init_error(self, outcome: Outcome, now: float) -> list[Effect]:
         """The runtime says that its init failed; `outcome` goes to the caller that waits for it, if one does."""
@@ -238,7 +222,7 @@ class Lifecycle:
             return self._ending.deadline(now)
         if self.phase is Phase.ABSENT:
             return []
-        fault = timed_out(self._timeout) if self._progress else init_timed_out(self._init_limit)
+        fault = timed_out(self._timeout) if self._work.progress else init_timed_out(self._init_limit)
         return self._fail("timeout", fault.error_type, fault, now, reason="timeout")
 
     def exited(self, party: Party, status: int, now: float, *, oom_killed: bool = False) -> list[Effect]:
@@ -284,8 +268,9 @@ class Lifecycle:
         return self._standing.runtime
 
     def _launch(self, now: float, limit: float) -> list[Effect]:
-        self._init = Initialisation(now, inside_invocation=self._progress is not None)
-        self._init_ms, self._invoked = None, False
+        self._init = Initialisation(now, inside_invocation=self._work.progress is not None)
+        self._work.owes(None)
+        self._invoked = False
         begin: list[Effect] = [self._init.start()]
         if len(self._external) > MAX_EXTENSIONS:
             refused = too_many()
@@ -302,17 +287,13 @@ class Lifecycle:
             return []
         if self._init:
             return self._init_done(self._init.done(now))
-        if self._progress is None:
-            return []
-        report = self._progress.finished(now, self._init_ms)
-        self._progress = self._init_ms = None
-        return [do.SetDeadline(None), report]
+        return [do.SetDeadline(None), self._work.finished(now)] if self._work.progress else []
 
     def _init_done(self, report: records.InitReport) -> list[Effect]:
         self._init = None
-        if self._progress:  # the init ran inside the invocation, whose deadline goes on
-            return [report, *self._hand_over(self._progress.attempt)]
-        self._init_ms = report.duration_ms
+        if self._work.progress:  # the init ran inside the invocation, whose deadline goes on
+            return [report, *self._hand_over(self._work.progress.attempt)]
+        self._work.owes(report.duration_ms)
         return [report, do.SetDeadline(None)]
 
     def _gone(self, party: Party, fault: Fault, now: float) -> list[Effect]:
@@ -337,26 +318,12 @@ class Lifecycle:
         self, status: str, error_type: str, why: Fault | Outcome, now: float, reason: str = "failure"
     ) -> list[Effect]:
         """Everything that a failure leads to: the records, the answer to a caller that has none yet, the ending."""
-        invocation = self._progress.attempt.invocation if self._progress else None
-        request_id = invocation.request_id if invocation else None
         done: list[Effect] = [do.SetDeadline(None)]
         if isinstance(why, Fault):
-            done.append(records.FaultRecord(request_id, error_type, why.reason))
+            done.append(records.FaultRecord(self._work.request_id, error_type, why.reason))
         if self._init:
             done += self._init.failed(status, error_type, self.runtime_state, now)
-        if self._progress and invocation:
-            if not self._progress.answered:
-                outcome = why if isinstance(why, Outcome) else Outcome(why.document(request_id), error_type)
-                done.append(do.Answer(invocation, outcome))
-            done += self._close("timeout" if status == "timeout" else "failure", now, error_type)
-        return done + self._end(reason, Phase.RESET, now)
-
-    def _close(self, status: str, now: float, error_type: str) -> list[Effect]:
-        """Report an invocation that the environment does not survive."""
-        assert self._progress is not None
-        reports = self._progress.failed(status, now, error_type, self._init_ms)
-        self._progress = self._init_ms = None
-        return list(reports)
+        return [*done, *self._work.failed(status, error_type, why, now), *self._end(reason, Phase.RESET, now)]
 
     def _end(self, reason: str, phase: Phase, now: float) -> list[Effect]:
         self._init = None

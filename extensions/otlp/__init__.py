@@ -31,7 +31,7 @@ EXPORTER = "opentelemetry.exporter.otlp.proto.http"
 FLUSH_SECONDS = 1.0
 """What the end of an invocation may wait for the collector."""
 
-LAST_SECONDS = 0.1
+LAST_SECONDS = 0.4
 """What is left of the time before the deadline for the process to end."""
 
 

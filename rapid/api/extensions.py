@@ -78,8 +78,8 @@ class ExtensionsApi:
     async def next(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`GET event/next`: park until there is an event for this extension."""
         identifier = extension_identifier(scope)
-        poll, polls = self._environment.extension_next(identifier)
-        heard = await hear(polls, poll, receive)
+        poll, mailbox = self._environment.extension_next(identifier)
+        heard = await hear(mailbox, poll, receive)
         if heard is None:
             return
         if isinstance(heard, Signal):

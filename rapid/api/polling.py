@@ -22,5 +22,23 @@ async def hear(polls: Polls[T], poll: asyncio.Future[T | Signal], receive: Recei
             polls.withdraw(poll)
             return None
         heard = poll.result()
-        if heard is not Signal.OVERTAKEN:
-            return heard
+        if heard is Signal.OVERTAKEN:
+            continue
+        if not isinstance(heard, Signal) and await _has_left(receive):
+            polls.put_back(heard)
+            return None
+        return heard
+
+
+async def _has_left(receive: Receive) -> bool:
+    """Whether the client is known to have left by now: it may have gone at the moment of the event."""
+
+    async def left() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    gone = asyncio.ensure_future(left())
+    await asyncio.sleep(0)  # long enough for what need not be waited for
+    known = gone.done()
+    gone.cancel()
+    return known

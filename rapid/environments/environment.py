@@ -168,7 +168,7 @@ class Environment:
         self._apply(effects)
         return identifier
 
-    def extension_next(self, identifier: str) -> tuple[EventPoll, Polls[do.ExtensionEvent]]:
+    def extension_next(self, identifier: str) -> tuple[EventPoll, Mailbox]:
         """An extension asks for its next event.
 
         Raises:
@@ -181,7 +181,7 @@ class Environment:
         mailbox = self._mailboxes[identifier]
         poll = mailbox.park()
         self._apply(effects)
-        return poll, mailbox.polls
+        return poll, mailbox
 
     def extension_error(self, given: ExtensionInput, identifier: str, error_type: str) -> None:
         """An extension reports that it cannot start, or go on.
@@ -302,9 +302,9 @@ class Environment:
         """Forget the extensions of an environment that has ended."""
         known = {extension.identifier for extension in self._lifecycle.extensions.registered}
         for identifier in set(self._mailboxes) - known:
-            self._mailboxes.pop(identifier).polls.release()
+            self._mailboxes.pop(identifier).release()
 
     def _release(self) -> None:
         self.polls.release()
         for mailbox in self._mailboxes.values():
-            mailbox.polls.release()
+            mailbox.release()

@@ -10,7 +10,7 @@ from rapid.environments.polls import Polls, Signal
 EventPoll = asyncio.Future[ExtensionEvent | Signal]
 
 
-class Mailbox:
+class Mailbox(Polls[ExtensionEvent]):
     """One extension's.
 
     An extension that lost its connection asks again: an event that nobody has taken is kept for it, and its question is
@@ -18,7 +18,7 @@ class Mailbox:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.polls: Polls[ExtensionEvent] = Polls(loop)
+        super().__init__(loop)
         self._kept: ExtensionEvent | None = None
 
     @property
@@ -28,13 +28,17 @@ class Mailbox:
 
     def put(self, event: ExtensionEvent) -> None:
         """Hand over an event."""
-        if not self.polls.deliver(event):
+        if not self.deliver(event):
             self._kept = event
+
+    def put_back(self, event: ExtensionEvent) -> None:
+        """Take back an event whose client is gone: it waits for the next poll."""
+        self.put(event)
 
     def park(self) -> EventPoll:
         """A new poll; it takes at once what waits for it."""
-        poll = self.polls.park()
+        poll = super().park()
         kept, self._kept = self._kept, None
         if kept is not None:
-            self.polls.deliver(kept)
+            self.deliver(kept)
         return poll

@@ -58,6 +58,10 @@ class Polls(Generic[T]):
         if poll in self._parked:
             self._parked.remove(poll)
 
+    def put_back(self, event: T) -> None:
+        """Take back an event whose client is gone: the next newest poll has it. A runtime asks for it again."""
+        self.deliver(event)
+
     def deliver(self, event: T) -> bool:
         """Hand an event to the newest poll; False when there is none to take it."""
         while self._parked:

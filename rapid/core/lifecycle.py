@@ -95,17 +95,17 @@ class Lifecycle:
         if not idle:
             self._require(Phase.ABSENT, "invoke")
         attempt = self._work.begin(invocation, invocation_id, now, epoch)
-        begin: list[Effect] = [records.InvokeStart(invocation)]
         if not idle:
-            return begin + self._launch(now, self._timeout)
-        return [do.SetDeadline(self._timeout), *self._hand_over(attempt), *begin]
+            return self._launch(now, self._timeout)
+        return [do.SetDeadline(self._timeout), *self._hand_over(attempt)]
 
     def stop(self, now: float) -> list[Effect]:
         """Shut down for good: everybody is ended, an unanswered caller is told."""
         if self._ending:
             self._ending.phase = Phase.SHUTDOWN
             return []
-        return [do.SetDeadline(None), *self._work.abandoned(now), *self._end("spindown", Phase.SHUTDOWN, now)]
+        work = [*self._work.started(), *self._work.abandoned(now)]
+        return [do.SetDeadline(None), *work, *self._end("spindown", Phase.SHUTDOWN, now)]
 
     # Inputs from the runtime
 
@@ -279,7 +279,7 @@ class Lifecycle:
 
     def _hand_over(self, attempt: Attempt) -> list[Effect]:
         self._invoked = True
-        return self._standing.hand_over(attempt)
+        return [*self._standing.hand_over(attempt), *self._work.started()]
 
     def _settle(self, now: float) -> list[Effect]:
         """What follows when everybody has asked for the next event."""
@@ -319,10 +319,10 @@ class Lifecycle:
     ) -> list[Effect]:
         """Everything that a failure leads to: the records, the answer to a caller that has none yet, the ending."""
         done: list[Effect] = [do.SetDeadline(None)]
+        if self._init:
+            done += [*self._init.failed(status, error_type, self.runtime_state, now), *self._work.started()]
         if isinstance(why, Fault):
             done.append(records.FaultRecord(self._work.request_id, error_type, why.reason))
-        if self._init:
-            done += self._init.failed(status, error_type, self.runtime_state, now)
         return [*done, *self._work.failed(status, error_type, why, now), *self._end(reason, Phase.RESET, now)]
 
     def _end(self, reason: str, phase: Phase, now: float) -> list[Effect]:

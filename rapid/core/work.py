@@ -7,7 +7,7 @@ from rapid.core.effects import Effect
 from rapid.core.errors import Fault, invalid_invocation_id, invalid_request_id
 from rapid.core.invocation import Attempt, Invocation, Outcome
 from rapid.core.progress import Progress
-from rapid.core.records import InvokeReport, InvokeRuntimeDone
+from rapid.core.records import InvokeReport, InvokeRuntimeDone, InvokeStart
 
 
 class Work:
@@ -25,6 +25,7 @@ class Work:
         self._timeout = timeout
         self._attempt: Attempt | None = None  # the present one, until the runtime asks for the next
         self._init_ms: float | None = None
+        self._started = False  # its start has been recorded
 
     @property
     def request_id(self) -> str | None:
@@ -35,7 +36,15 @@ class Work:
         """Take an invocation; arguments as for `Lifecycle.invoke`."""
         self._attempt = Attempt(invocation, invocation_id, int((epoch + self._timeout) * 1000))
         self.progress = Progress(self._attempt, now, self._timeout)
+        self._started = False
         return self._attempt
+
+    def started(self) -> list[InvokeStart]:
+        """The record of its start, the first time: an init inside of it is recorded before it."""
+        if self.progress is None or self._started:
+            return []
+        self._started = True
+        return [InvokeStart(self.progress.attempt.invocation)]
 
     def owes(self, init_ms: float | None) -> None:
         """The next report is to tell of an init ahead of it, in milliseconds; None when there was none."""

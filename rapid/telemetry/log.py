@@ -34,6 +34,7 @@ class EnvironmentLog:
         self._formatter = formatter
         self._publisher = publisher
         self._tail = bytearray()
+        self._init_inside = False  # of the invocation that begins next
 
     def writer(self, extension: str | None) -> Writer:
         """Where a process writes: the runtime, or the extension of that name."""
@@ -52,10 +53,10 @@ class EnvironmentLog:
 
     def record(self, record: Record, max_memory_mb: int) -> None:
         """Log a platform record."""
-        if isinstance(record, InvokeStart):
-            self._tail.clear()
-        elif isinstance(record, InitStart):
+        if isinstance(record, InitStart):
             self._publisher.restart()
+        if isinstance(record, InvokeStart | InitStart):
+            self._cut_tail(record)
         self._platform(self._formatter.render(record, max_memory_mb))
         self._publisher.record(record, max_memory_mb)
         if isinstance(record, InitReport):
@@ -67,8 +68,15 @@ class EnvironmentLog:
         self._platform(self._formatter.subscribed(subscription.api.name, extension, state, subscription.types))
 
     def tail(self) -> bytes:
-        """The last 4 KB since the last START line."""
+        """The last 4 KB of the present invocation, the init inside of it included."""
         return bytes(self._tail[-TAIL_BYTES:])
+
+    def _cut_tail(self, began: InvokeStart | InitStart) -> None:
+        """Forget what was before an invocation; an init inside of one comes ahead of its START line."""
+        inside = isinstance(began, InitStart) and began.phase == "invoke"
+        if inside or (isinstance(began, InvokeStart) and not self._init_inside):
+            self._tail.clear()
+        self._init_inside = inside
 
     async def flush(self, seconds: float) -> None:
         """Send subscribers what is buffered, for at most so long."""

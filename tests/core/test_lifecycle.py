@@ -170,12 +170,7 @@ def test_a_failed_init_without_a_caller_waits_for_the_next_invocation() -> None:
 def test_a_suppressed_init_runs_inside_the_invocation_and_under_its_timeout() -> None:
     steps = Steps()
     effects = steps.invoke()
-    assert effects == [
-        records.InvokeStart(invocation()),
-        records.InitStart("invoke"),
-        do.SetDeadline(TIMEOUT),
-        do.Launch(RUNTIME_PARTY),
-    ]
+    assert effects == [records.InitStart("invoke"), do.SetDeadline(TIMEOUT), do.Launch(RUNTIME_PARTY)]
     assert steps.phase() is Phase.INIT
     effects = steps.after(1).next()
     assert only(records.InitReport, effects) == records.InitReport("invoke", "success", 1000.0)
@@ -183,6 +178,26 @@ def test_a_suppressed_init_runs_inside_the_invocation_and_under_its_timeout() ->
     steps.after(1).respond()
     report = only(records.InvokeReport, steps.next())
     assert (report.duration_ms, report.init_ms) == (2000, None)
+
+
+@pytest.mark.parametrize("ends", ["well", "exited", "deadline", "stop"])
+def test_a_suppressed_init_is_recorded_before_the_start_of_its_invocation(ends: str) -> None:
+    steps = Steps()
+    steps.invoke()
+    {"well": steps.next, "exited": lambda: steps.exited(1), "deadline": steps.deadline, "stop": steps.stop}[ends]()
+    if ends == "well":
+        steps.respond()
+        steps.next()
+    wanted: list[type] = [
+        records.InitStart,
+        records.InitReport,
+        records.InvokeStart,
+        records.FaultRecord,
+        records.InvokeReport,
+    ]
+    told = [type(effect) for effect in steps.history if type(effect) in wanted]
+    absent: dict[str, list[type]] = {"well": [records.FaultRecord], "stop": [records.InitReport, records.FaultRecord]}
+    assert told == [kind for kind in wanted if kind not in absent.get(ends, [])]
 
 
 def test_a_suppressed_init_that_fails_answers_with_what_the_runtime_posted() -> None:

@@ -131,7 +131,10 @@ def test_at_init_the_next_invocation_tries_again(
         reply = program.invoke({})  # in which the init is tried again
         request_id = reply.headers["x-amzn-requestid"]
         assert error_of(reply) == (error_type, f"RequestId: {request_id} Error: {reason}")
-        program.said(rf"^INIT_REPORT Init Duration: [\d.]+ ms\tPhase: invoke\tStatus: error\tError Type: {error_type}$")
+        said = rf"^INIT_REPORT Init Duration: [\d.]+ ms\tPhase: invoke\tStatus: error\tError Type: {error_type}\n"
+        program.said(
+            rf"{said}START RequestId: {request_id} Version: \$LATEST\nRequestId: {request_id} Error: {reason}\n"
+        )
         works_afresh(program, task)
         assert program.invoke({}).json["calls"] == 2
     assert len(task.notes("function", "invoked")) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,31 @@ def test_a_crash_and_a_timeout_are_told_before_the_shutdown(task: Task) -> None:
     assert (second[-2]["record"]["status"], second[-1]["record"]["status"]) == ("timeout", "timeout")
     assert second[-1]["record"]["metrics"]["durationMs"] == 1000
     assert kinds(second)[0] == "platform.initStart"
+
+
+def test_an_invocation_with_an_init_of_its_own_is_told_from_its_start(task: Task) -> None:
+    task.function("print('here')\nif once('x'):\n    raise KeyError('k')\n")
+    task.extension("tell", TELL.format("'platform', 'function'"))
+    with task.served() as program:
+        program.said("Phase: init\tStatus: error")
+        reply = program.invoke({"say": "a line"}, headers={"X-Amz-Log-Type": "Tail"})
+        (report,) = task.told("tell", "platform.report")
+        assert report["requestId"] == reply.json["id"]
+    events = task.telemetry("tell")
+    begun = max(number for number, kind in enumerate(kinds(events)) if kind == "platform.initStart")
+    assert events[begun]["record"]["phase"] == "invoke"
+    init = ["platform.initStart", "platform.telemetrySubscription", "platform.extension", "function"]
+    assert kinds(events)[begun:] == [*init, "platform.initRuntimeDone", "platform.initReport", *INVOCATION]
+    tail = base64.b64decode(reply.headers["x-amz-log-result"]).decode()
+    assert [
+        line.split()[0] for line in tail.splitlines() if not line.startswith(("EXTENSION", "INIT", "TELEMETRY"))
+    ] == [
+        "here",
+        "START",
+        "a",
+        "END",
+        "REPORT",
+    ]
 
 
 def test_the_last_report_is_heard_before_the_shutdown(task: Task) -> None:

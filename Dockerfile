@@ -3,24 +3,32 @@
 #   target python    (default) functions in Python: rapid, and our runtime as /var/runtime/bootstrap
 #   target provided  functions in any language: rapid, and the user's own bootstrap
 #
+# --build-arg EXTRAS=otlp adds what the extension `otlp` needs, to either of them.
+#
 # The layout is that of AWS's base images, so that their Dockerfiles work with only the FROM line changed; but this image
 # builds as user 993, not as root (docs/image.md, "Users and limits").
 ARG PYTHON_VERSION=3.13
 
 FROM python:${PYTHON_VERSION}-slim-trixie AS build
-# `strip` takes away nine tenths of what the compiled packages weigh.
+# `strip` (with gcc) takes away nine tenths of what the compiled packages weigh.
 RUN apt-get update -qq \
-    && apt-get install -y -qq --no-install-recommends binutils \
+    && apt-get install -y -qq --no-install-recommends gcc libc6-dev \
     && rm -rf /var/lib/apt/lists/*
+COPY image/libnss_sandbox.c /build/
+RUN gcc -std=c11 -D_DEFAULT_SOURCE -Os -s -fPIC -shared -Wall -Wextra -Werror -Wl,-soname,libnss_sandbox.so.2 \
+        -o /build/libnss_sandbox.so.2 /build/libnss_sandbox.c
 WORKDIR /src
 # What comes from elsewhere is fetched in a layer of its own: a change of ours needs no network. rapid has a virtual
 # environment of its own and runs isolated (-I): the function's packages and variables never reach it, nor its packages
 # the function.
 COPY pyproject.toml ./
+ARG EXTRAS=
 RUN python -m venv /usr/local/lib/rapid && python -m venv /build \
-    && list='import sys, tomllib; p = tomllib.load(open("pyproject.toml", "rb")); print(*p[sys.argv[1]][sys.argv[2]], sep="\n")' \
+    && load='tomllib.load(open("pyproject.toml", "rb"))' \
+    && list="import functools, sys, tomllib; print(*functools.reduce(dict.get, sys.argv[1:], $load), sep='\\n')" \
     && python -c "$list" build-system requires >build.txt \
     && python -c "$list" project dependencies >dependencies.txt \
+    && for extra in $EXTRAS; do python -c "$list" project optional-dependencies $extra >>dependencies.txt || exit; done \
     && /build/bin/pip install --no-cache-dir --no-compile --retries 10 -r build.txt \
     && /usr/local/lib/rapid/bin/pip install --no-cache-dir --no-compile --retries 10 -r dependencies.txt
 COPY README.md LICENSE bootstrap ./
@@ -32,12 +40,13 @@ RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
     && /usr/local/lib/rapid/bin/pip install --no-deps --no-compile /dist/*.whl \
     && /usr/local/lib/rapid/bin/pip uninstall --yes --quiet pip \
     && find /usr/local/lib/rapid -regextype egrep -regex '.*\.(pyx|pxd|pxi|pyi|h|c)' -delete \
-    && find /usr/local/lib/rapid/bin -type f ! -name rapid -delete \
+    && find /usr/local/lib/rapid/bin -type f ! -name rapid ! -name 'rapid-*' -delete \
     && find /usr/local/lib/rapid -type d -name tests -prune -exec rm -r {} + \
     && find /usr/local/lib/rapid -name '*.so' -exec strip --strip-unneeded {} + \
     && rm -r /usr/local/lib/rapid/lib/python*/site-packages/rapid/_bootstrap \
-             /usr/local/lib/rapid/lib/python*/site-packages/rapid_extensions \
-    && sed -i '1s/$/ -I/' /usr/local/lib/rapid/bin/rapid \
+    && sed -i '1s/$/ -I/' /usr/local/lib/rapid/bin/rapid* \
+    && mkdir /usr/local/lib/rapid/extensions \
+    && for name in logs-file otlp; do ln -s ../bin/rapid-$name /usr/local/lib/rapid/extensions/$name; done \
     && python -m compileall -q --invalidation-mode unchecked-hash /usr/local/lib/rapid/lib \
     && mkdir -p /var/runtime \
     && cp -r bootstrap runtime /var/runtime/ \
@@ -49,6 +58,10 @@ LABEL org.opencontainers.image.title="rapid" \
       org.opencontainers.image.description="Base image for AWS Lambda functions: runs them locally, self-hosted and on AWS" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}"
+
+# Lambda's names for its own loopback (image/libnss_sandbox.c), at once after /etc/hosts.
+COPY --from=build /build/libnss_sandbox.so.2 /usr/lib/
+RUN sed -i '/^hosts:/s/files/files sandbox [NOTFOUND=return]/' /etc/nsswitch.conf
 
 # AWS's own name for the user that functions run as. It owns the folders that a Dockerfile derived from this image fills,
 # so that `RUN pip install` works in it, with `-t "${LAMBDA_TASK_ROOT}"` and without (then packages go to /var/lang).

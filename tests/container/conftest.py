@@ -10,11 +10,19 @@ import pytest
 from tests.support.container import Container, Engine, Images
 
 FUNCTION = Path(__file__).parent / "function"
+WATCH = Path(__file__).parent / "extension" / "watch.py"
 
 DOCKERFILE = """
 ARG BASE
 FROM ${BASE}
 COPY app.py ${LAMBDA_TASK_ROOT}
+CMD ["app.handler"]
+"""
+
+WATCHED = """
+ARG BASE
+FROM ${BASE}
+COPY --chmod=755 watch other /opt/extensions/
 CMD ["app.handler"]
 """
 
@@ -60,6 +68,13 @@ def provided(images: Images) -> str:
 def function(images: Images, python: str) -> str:
     """`function/app.py` on our image."""
     return images.derive("function", python, {"Dockerfile": DOCKERFILE, "app.py": (FUNCTION / "app.py").read_text()})
+
+
+@pytest.fixture(scope="session")
+def watched(images: Images, function: str) -> str:
+    """`function/app.py` with two extensions, `watch` and `other`, which are both `extension/watch.py`."""
+    text = WATCH.read_text()
+    return images.derive("watched", function, {"Dockerfile": WATCHED, "watch": text, "other": text})
 
 
 @pytest.fixture(scope="module")

@@ -52,6 +52,25 @@ def test_the_image_is_laid_out_as_aws_lays_out_its_own(engine: Engine, python: s
     engine.shell(python, "test ! -w /var/runtime && test ! -w /var/runtime/bootstrap && test -w /var/task")
 
 
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_folder_of_extensions_is_empty_and_open_to_derived_dockerfiles(
+    engine: Engine, images: Images, target: str
+) -> None:
+    script = "stat -c '%u:%g %a' /opt /opt/extensions; ls -A /opt/extensions"
+    assert engine.shell(images.ours(target), script).splitlines() == ["993:990 755"] * 2
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", ["logs-file", "otlp"])
+def test_a_shipped_extension_is_a_program_that_says_where_it_belongs(
+    engine: Engine, images: Images, target: str, name: str
+) -> None:
+    done = engine.finish(images.ours(target), flags=("--entrypoint", f"{VENV}/extensions/{name}"))
+    assert done.returncode == 1
+    assert f"{name}: AWS_LAMBDA_RUNTIME_API is not set: " in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+
+
 def test_the_default_target_is_the_one_for_python(engine: Engine, images: Images, python: str) -> None:
     assert engine.inspect(images.default())["Id"] == engine.inspect(python)["Id"]
 
@@ -93,7 +112,7 @@ PYTHON"""
 
 
 def test_what_only_a_build_needs_has_been_left_behind(engine: Engine, python: str) -> None:
-    names = ("*.c", "*.h", "*.pyx", "*.pxd", "*.pyi", "pip*", "tests", "[Aa]ctivate*")
+    names = ("*.c", "*.h", "*.pyx", "*.pxd", "*.pyi", "pip", "pip[0-9-]*", "tests", "[Aa]ctivate*")
     script = f"""find {VENV} /var/runtime {" -o ".join(f"-name '{name}'" for name in names)}
 ls -d /src /var/lib/apt/lists/*_Packages* 2>/dev/null; command -v gcc; command -v strip; true"""
     assert engine.shell(python, script) == ""

@@ -1,13 +1,17 @@
-"""AWS's own runtime interface clients, as they come from PyPI and npm, as the COMMAND of a container."""
+"""Clients of others, as they come from PyPI and npm: AWS's own runtime interface clients, and an extension."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.container.conftest import FUNCTION
-from tests.support.container import Container, Engine, Images
+from tests.support.container import PREFIX, Container, Engine, Images
+from tests.support.program import until
 
 pytestmark = pytest.mark.container
 
@@ -20,17 +24,24 @@ ENTRYPOINT ["/usr/local/bin/aws-lambda-rie", "python", "-m", "awslambdaric"]
 CMD ["app.handler"]
 """
 
-# The client is compiled in a stage that does not depend on our image, so that it is compiled once.
-WITH_AWS_LAMBDA_RIC = """
+# What fetches and compiles packages of npm; it does not depend on our image, so that it is built once.
+NODE_TOOLS = f"{PREFIX}:node-tools"
+
+WITH_NODE_TOOLS = """
 ARG BASE
-FROM docker.io/library/debian:trixie-slim AS build
+FROM ${BASE}
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends \\
-    autoconf automake cmake g++ libnode-dev libtool make nodejs npm python3-setuptools
+    autoconf automake cmake g++ libnode-dev libtool make nodejs npm python3-setuptools unzip
 ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt npm_config_nodedir=/usr MAKEFLAGS=-j2
+"""
+
+WITH_AWS_LAMBDA_RIC = f"""
+ARG BASE
+FROM {NODE_TOOLS} AS build
 WORKDIR /function
 RUN npm install --no-audit --no-fund aws-lambda-ric@3.3.0 && rm -r node_modules/aws-lambda-ric/deps
 
-FROM ${BASE}
+FROM ${{BASE}}
 USER root
 RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends nodejs
 USER 993:990
@@ -38,6 +49,18 @@ COPY --from=build /function/node_modules node_modules
 COPY app.js .
 ENTRYPOINT ["/usr/local/bin/aws-lambda-rie", "node", "node_modules/aws-lambda-ric/bin/index.mjs"]
 CMD ["app.handler"]
+"""
+
+# A layer with an extension of Node, which listens at `sandbox`.
+THIRD_PARTY = f"""
+ARG BASE
+FROM {NODE_TOOLS} AS layer
+WORKDIR /package
+RUN npm install --no-audit --no-fund @serverless/aws-lambda-otel-extension-dist@0.1.11 \\
+    && unzip -q node_modules/@serverless/aws-lambda-otel-extension-dist/extension.zip -d /layer
+
+FROM ${{BASE}}
+COPY --from=layer /layer /opt
 """
 
 NODE_FUNCTION = """
@@ -63,6 +86,7 @@ def awslambdaric(images: Images, python: str) -> str:
 
 @pytest.fixture(scope="session")
 def node_image(images: Images, provided: str) -> str:
+    images.derive("node-tools", "docker.io/library/debian:trixie-slim", {"Dockerfile": WITH_NODE_TOOLS})
     return images.derive("node", provided, {"Dockerfile": WITH_AWS_LAMBDA_RIC, "app.js": NODE_FUNCTION})
 
 
@@ -122,3 +146,26 @@ def test_aws_lambda_ric_of_npm_streams_a_response(engine: Engine, node_image: st
         reply = container.invoke({})
         assert "x-amz-function-error" not in reply.headers
         assert reply.body == b"one two"
+
+
+@pytest.mark.node
+def test_serverless_incs_extension_registers_subscribes_and_receives(
+    engine: Engine, images: Images, node_image: str
+) -> None:
+    image = images.derive("third-party", node_image, {"Dockerfile": THIRD_PARTY})
+    # It says what it does, and waits for no wrapper of the function.
+    with engine.running(image, DEBUG_SLS_OTEL_LAYER="1", DO_NOT_WAIT="1") as container:
+        request_id = container.invoke({"say": "hello"}).headers["x-amzn-requestid"]
+        container.said("LOGS\tName: otel-extension\tState: Subscribed\tTypes: [Platform]\n")
+        container.said("EXTENSION\tName: otel-extension\tState: Ready\tEvents: [INVOKE, SHUTDOWN]\n")
+        container.said("Processing event:  INVOKE\n")
+
+        def received() -> list[Any]:
+            batches = [json.loads(text) for text in re.findall(r"^LOGS:  (\[.*\])$", container.logs(), re.MULTILINE)]
+            return [event for batch in batches for events in batch for event in events]
+
+        (report, *_) = until(received, "a report at the extension")
+        assert (report["type"], report["record"]["requestId"]) == ("platform.report", request_id)
+        assert report["record"]["metrics"]["memorySizeMB"] == 3008
+        assert container.stop()[0] == 0
+        assert "Processing event:  SHUTDOWN\n" in container.logs()

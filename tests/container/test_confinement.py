@@ -90,7 +90,7 @@ def test_a_function_that_takes_too_much_memory_is_killed_alone(engine: Engine, f
         request_id = reply.headers["x-amzn-requestid"]
         assert (reply.status, reply.headers["x-amz-function-error"]) == (200, "Unhandled")
         assert reply.json == {
-            "errorType": "Runtime.ExitError",
+            "errorType": "Runtime.OutOfMemory",
             "errorMessage": f"RequestId: {request_id} Error: Runtime exited with error: signal: killed",
         }
         assert container.invoke({"do": "allocate", "megabytes": 10}).json["answer"] == 10 * 1024 * 1024

@@ -41,6 +41,22 @@ def test_the_image_serves_behind_a_rapid_in_another_container(engine: Engine, fu
         assert seconds < A_FEW_SECONDS
 
 
+def test_behind_another_runtime_api_extensions_are_left_to_it(engine: Engine, watched: str, server: Container) -> None:
+    flags = ("--network", f"container:{server.name}", "--env", f"AWS_LAMBDA_RUNTIME_API={RUNTIME_API}")
+    with engine.running(watched, flags=(*flags, "--env", "RAPID_EXTENSIONS=logs-file"), ready=False) as other:
+        assert server.invoke({"say": "hello"}).json["answer"] == {"say": "hello"}
+        assert list(other.processes()) == [1]
+        assert "watch" not in other.logs()
+
+
+@pytest.mark.rie
+def test_aws_own_emulator_starts_the_extensions_of_the_image_once(engine: Engine, watched: str) -> None:
+    flags = ("--volume", f"{emulator.binary()}:/emulator:ro", "--entrypoint", "/emulator")
+    with engine.running(watched, "/lambda-entrypoint.sh", "app.handler", flags=flags) as container:
+        assert container.invoke({"say": "hello"}).json["answer"] == {"say": "hello"}
+        assert len([pid for pid, name in container.processes().items() if "/opt/extensions/watch" in name]) == 1
+
+
 @pytest.mark.rie
 @pytest.mark.parametrize("command", ["/var/runtime/bootstrap", "/lambda-entrypoint.sh"])
 def test_the_image_serves_behind_aws_own_emulator(engine: Engine, function: str, command: str) -> None:

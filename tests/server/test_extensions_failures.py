@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -223,3 +225,42 @@ def test_files_survive_and_failures_may_follow_one_another(task: Task, tmp_path:
             assert error_of(program.invoke({"until": "never"}))[0] == "Extension.Crash"
     assert kept.read_text().startswith("xxxxx")
     assert len(set(task.identifiers("good"))) >= 5
+
+
+STORM = """
+import random
+
+with open("starts", "a") as starts:
+    starts.write("x")
+    dice = random.Random(starts.tell())
+
+def maybe(often, do):
+    if dice.random() < often:
+        do()
+
+maybe(0.1, lambda: os._exit(5))
+extension = Extension("INVOKE", "SHUTDOWN")
+maybe(0.1, lambda: extension.fails("init", "Extension.Dice"))
+while extension.next()["eventType"] == "INVOKE":
+    maybe(0.1, lambda: os._exit(6))
+    maybe(0.1, lambda: extension.fails("exit", "Extension.Dice"))
+    maybe(0.2, lambda: time.sleep(dice.random()))
+"""
+
+
+def test_whatever_fails_every_caller_is_answered_and_every_invocation_reported_once(task: Task) -> None:
+    task.extension("storm", STORM)
+    tell = "extension = Extension('SHUTDOWN')\nextension.subscribe(http_at(listen()), 'platform')\nextension.work()\n"
+    task.extension("tell", tell)
+    asked = [{"exit": 3}, {"nap": 60}, {"nap": 0.2}, *[{}] * 5] * 2
+    with task.served(AWS_LAMBDA_FUNCTION_TIMEOUT="0.8") as program, ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(program.invoke, asked))
+        assert program.stop() == 0
+        output = "".join(program.output)
+    assert {reply.status for reply in replies} == {200}
+    ids = {reply.headers["x-amzn-requestid"] for reply in replies}
+    assert ids == set(re.findall(r"^REPORT RequestId: (\S+)", output, re.MULTILINE))
+    events = [(it["type"], it["record"].get("requestId")) for it in task.telemetry("tell")]
+    reports = [request_id for kind, request_id in events if kind == "platform.report"]
+    assert len(reports) == len(set(reports))
+    assert set(reports) <= {request_id for kind, request_id in events if kind == "platform.start"}

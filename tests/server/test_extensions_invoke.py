@@ -97,6 +97,7 @@ def test_an_extensions_time_is_in_duration_and_billed_duration_and_a_span_of_its
     assert span["name"] == "extensionOverhead"
     assert done["metrics"]["durationMs"] + span["durationMs"] == pytest.approx(float(duration), abs=0.02)
     assert "extensionOverhead" not in [each["name"] for each in done["spans"]]
+    assert done["spans"][-1]["start"] <= span["start"]
 
 
 def test_the_timeout_covers_extensions_and_an_answer_that_was_given_stands(task: Task) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from dataclasses import dataclass
 
 from rapid import __version__
@@ -20,7 +19,7 @@ class Facts:
         instance_id: the environment's log stream name.
         memory_mb: the function's memory size, MB.
         initialization_type: `on-demand`, `provisioned-concurrency` or `snap-start`.
-        runtime_version: e.g. `python:3.13.rapid.v0.2.0`; AWS writes `python:3.13.v14`.
+        runtime_version: e.g. `provided:rapid.v0.2.0`; AWS writes `provided:al2023.v93`, or `python:3.13.v14`.
         runtime_version_arn: `arn:aws:lambda:{region}::runtime:{64 hex digits}`, stable for a version.
     """
 
@@ -35,6 +34,6 @@ class Facts:
 
 
 def runtime_facts(region: str) -> tuple[str, str]:
-    """Version and ARN of the runtime, in AWS's form: of a version that nobody else gives out."""
-    version = f"python:{sys.version_info.major}.{sys.version_info.minor}.rapid.v{__version__}"
+    """Version and ARN of the runtime, in AWS's form for custom ones: whichever runtime it is, rapid provides for it."""
+    version = f"provided:rapid.v{__version__}"
     return version, f"arn:aws:lambda:{region}::runtime:{hashlib.sha256(version.encode()).hexdigest()}"

@@ -91,7 +91,7 @@ def render(record: Record, *, facts: Facts, max_memory_mb: int, epoch: float) ->
             return f"START RequestId: {invocation.request_id} Version: {facts.function_version}\n"
         case InvokeReport():
             return _report(record, facts, max_memory_mb)
-        case InitStart():
+        case InitStart(phase="init"):  # one inside an invocation is told of by its INIT_REPORT alone
             return f"INIT_START {_runtime(facts)}\n"
         case InitReport(status="success"):
             # Otherwise the duration stands in the REPORT line of the invocation that paid for it.

@@ -78,11 +78,11 @@ def _report(record: InvokeReport, facts: Facts, max_memory_mb: int) -> Fields:
 
 
 def _fault(record: FaultRecord, epoch: float) -> str:
-    """A fault as text, in AWS's newer form; a timeout is told in words, as in the log."""
+    """A fault as text, line by line as in the log."""
     if record.error_type == "Sandbox.Timedout" and record.request_id:
         return f"{timestamp(epoch)} {record.request_id} {record.reason}"
     prefix = f"RequestId: {record.request_id} " if record.request_id else ""
-    return f"{prefix}Status: error\tErrorType: {record.error_type}"
+    return f"{prefix}Error: {record.reason}\n{record.error_type}\n"
 
 
 def _snap_start(record: Record, facts: Facts, epoch: float) -> tuple[Event, ...]:

@@ -21,9 +21,6 @@ from rapid.telemetry.replay import Happened, Logged, Message, Replay, Subscribed
 from rapid.telemetry.subscriber import CallLater, Subscriber
 from rapid.telemetry.subscription import Api, HttpDestination, Subscription, TcpDestination
 
-PARTING = 1.0
-"""Seconds that events may still take to a subscriber that is let go."""
-
 _encode = msgspec.json.Encoder().encode
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -116,7 +113,7 @@ class Publisher:
         state = "Already subscribed" if before and before[0] == subscription else "Subscribed"
         if state == "Subscribed":
             if before:
-                self._part(before[1], 0)  # the replay has all that it had
+                self._part(before[1])  # the replay has all that it had
             subscriber = Subscriber(
                 self._open(subscription.destination),
                 subscription.buffering,
@@ -136,9 +133,12 @@ class Publisher:
         self._arrange()
 
     def restart(self) -> None:
-        """The environment is reset: its extensions are gone, and their subscriptions; the next init is kept."""
+        """The environment is reset: its extensions are gone, and their subscriptions; the next init is kept.
+
+        What they have not got is given up: at their port may be the next extension, for whom it is not.
+        """
         for _, subscriber in self._subscribed.values():
-            self._part(subscriber, PARTING)
+            self._part(subscriber)
         self._subscribed.clear()
         self._replay = Replay()
         self._arrange()
@@ -231,19 +231,11 @@ class Publisher:
             if made is not None:
                 yield _encode(made)
 
-    def _part(self, subscriber: Subscriber, seconds: float) -> None:
-        """Let go of a subscriber, with a little time for what it has not got yet."""
-        task = asyncio.get_running_loop().create_task(_parted(subscriber, seconds))
+    def _part(self, subscriber: Subscriber) -> None:
+        """Let go of a subscriber."""
+        task = asyncio.get_running_loop().create_task(subscriber.close())
         self._parting[task] = subscriber
         task.add_done_callback(self._parting.pop)
-
-
-async def _parted(subscriber: Subscriber, seconds: float) -> None:
-    try:
-        if seconds:
-            await subscriber.flush(seconds)
-    finally:
-        await subscriber.close()
 
 
 def _sees_objects(subscription: Subscription) -> bool:

@@ -64,8 +64,9 @@ def test_the_logs_api(task: Task) -> None:
     assert kinds(events)[start : start + 4] == one
     assert events[start + 2]["record"]["requestId"] == first.json["id"]
     (fault,) = [event["record"] for event in events if event["type"] == "platform.fault"]
-    assert fault.startswith(f"RequestId: {second.headers['x-amzn-requestid']} ")
-    assert "Runtime.ExitError" in fault
+    reason = "Error: Runtime exited with error: exit status"
+    assert fault.startswith(f"RequestId: {second.headers['x-amzn-requestid']} {reason}")
+    assert fault.endswith("\nRuntime.ExitError\n")
 
 
 def test_a_second_subscription_takes_the_place_of_the_first(task: Task) -> None:

@@ -213,11 +213,11 @@ LOGS: list[tuple[r.Record, list[tuple[str, Any]]]] = [
     ),
     (
         r.FaultRecord("id-1", "Runtime.ExitError", "Runtime exited with error: exit status 255"),
-        [("platform.fault", "RequestId: id-1 Status: error\tErrorType: Runtime.ExitError")],
+        [("platform.fault", "RequestId: id-1 Error: Runtime exited with error: exit status 255\nRuntime.ExitError\n")],
     ),
     (
         r.FaultRecord(None, "Extension.Crash", "exit status 1"),
-        [("platform.fault", "Status: error\tErrorType: Extension.Crash")],
+        [("platform.fault", "Error: exit status 1\nExtension.Crash\n")],
     ),
     (
         r.FaultRecord("id-1", "Sandbox.Timedout", "Task timed out after 3.00 seconds"),

@@ -131,6 +131,7 @@ def test_a_sampled_request_shows_its_trace(header: str, text: str) -> None:
         (InvokeStart(invocation()), "START RequestId: i Version: $LATEST\n"),
         (InvokeRuntimeDone(invocation(), "success", 1.0), ""),
         (InitStart("init"), f"INIT_START {RUNTIME}"),
+        (InitStart("invoke"), ""),
         (InitRuntimeDone("init", "error", "Runtime.ExitError"), ""),
         (InitReport("init", "success", 5.0), ""),
         (

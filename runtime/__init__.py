@@ -6,7 +6,8 @@ This folder is a program, started by the `bootstrap` beside it; nobody imports i
     start                   composition: reads the environment, puts the parts together
     loop                    next, call, respond
     client, connection      the Runtime API; HTTP/1.1 on one keep-alive connection
-    handler, marshal, context, report, logs, log_handler, formats, errors, paths
+    handler, marshal, context, report, errors, paths
+    logs, formats, log_handler, json_records, frames, frame_types
 
 Only the standard library is imported, and what costs milliseconds (`logging`, `traceback`, `json`) only when needed.
 """

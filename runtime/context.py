@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from time import time
 
 from .errors import CONTEXT_UNMARSHAL_ERROR, FaultError
+from .logs import log
 from .marshal import parse_json
 
 TYPE_CHECKING = False
@@ -111,7 +111,7 @@ class LambdaContext:
 
     def log(self, msg: object) -> None:
         """Write `msg` to the log as it is, without a newline."""
-        sys.stdout.write(str(msg))
+        log.sink.log(str(msg))
 
     def __repr__(self) -> str:
         return (

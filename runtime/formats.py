@@ -1,15 +1,21 @@
-"""What a log line looks like. One function for errors and one for records, by log format; text is the only one so far.
+"""What a log line looks like, as text and as JSON: one function for errors and one for records.
 
 Nothing here imports `logging`: an error is written also by functions that never log.
 """
 
 from __future__ import annotations
 
+from time import gmtime, strftime
+
+from .frame_types import ERROR, JSON, TEXT, frame_type_of
+from .logs import log
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from logging import Formatter
     from types import ModuleType
 
+    from .marshal import Encoder
     from .report import ErrorReport
 
 INIT_WARNING = (
@@ -24,12 +30,21 @@ INIT_WARNING = (
 
 _TEXT_RECORD = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
 _TEXT_TIME = "%Y-%m-%dT%H:%M:%S"
+JSON_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _INDENTATION = "\u00a0"
 
 
-def error_text(report: ErrorReport) -> str:
-    """An error as one log event: lines end in a carriage return, so that no log agent takes them apart, and are
-    indented with no-break spaces, which no log viewer swallows."""
+def log_error(report: ErrorReport, request_id: str, encoder: Encoder) -> None:
+    """Write an error to the log; `request_id` is empty for an error at init."""
+    if log.as_json:
+        fields = {"timestamp": strftime(JSON_TIME, gmtime()), "level": "ERROR", **report.as_json(request_id)}
+        log.sink.log_error([encoder.encode(fields).decode()], frame_type_of(JSON, ERROR))
+    else:
+        log.sink.log_error(_error_lines(report), frame_type_of(TEXT, ERROR))
+
+
+def _error_lines(report: ErrorReport) -> list[str]:
+    """An error as text; lines are indented with no-break spaces, which no log viewer swallows."""
     head = "[ERROR]"
     if report.error_type:
         head += f" {report.error_type}"
@@ -38,7 +53,7 @@ def error_text(report: ErrorReport) -> str:
     lines = [head, "Traceback (most recent call last):"]
     for entry in report.stack_trace:
         lines += [_indented(line) for line in entry.splitlines()] or [""]
-    return "\r".join(lines) + "\n"
+    return lines
 
 
 def _indented(line: str) -> str:
@@ -48,5 +63,9 @@ def _indented(line: str) -> str:
 
 def record_formatter(logging: ModuleType) -> Formatter:
     """The formatter of the root logger's handler; `logging` is the module, which the caller has imported."""
+    if log.as_json:
+        from .json_records import JsonFormatter
+
+        return JsonFormatter()
     formatter: Formatter = logging.Formatter(_TEXT_RECORD, _TEXT_TIME)
     return formatter

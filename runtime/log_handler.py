@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 
 from .formats import record_formatter
-from .logs import SINK, current
+from .frame_types import TEXT, frame_type_of
+from .logs import current, log
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .logs import Sink
 
 
 class LambdaLoggerHandler(logging.Handler):
-    """Writes records to the log of the function, where AWS's handler of the same name does."""
+    """Writes records to the log of the function, as AWS's handler of the same name does; frames say no level."""
 
-    log_sink = SINK
+    def __init__(self, log_sink: Sink) -> None:
+        super().__init__()
+        self.log_sink = log_sink
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one formatted record."""
         self.log_sink.log(self.format(record))
+
+
+class LambdaLoggerHandlerWithFrameType(LambdaLoggerHandler):
+    """The same where a format or a level has been asked for: frames say both."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one formatted record; the JSON formatter leaves the frame's type in the record."""
+        text = self.format(record)
+        self.log_sink.log(text, getattr(record, "_frame_type", None) or frame_type_of(TEXT, record.levelno))
 
 
 class LambdaLoggerFilter(logging.Filter):
@@ -32,14 +47,13 @@ class LambdaLoggerFilter(logging.Filter):
 
 
 def configure() -> None:
-    """Give the root logger the handler, and the level of `AWS_LAMBDA_LOG_LEVEL` if that names one; times are UTC."""
+    """Give the root logger the handler, and the log's level if `logging` knows it; times are UTC."""
     logging.Formatter.converter = time.gmtime
-    handler = LambdaLoggerHandler()
+    kind = LambdaLoggerHandlerWithFrameType if log.as_json or log.level else LambdaLoggerHandler
+    handler = kind(log.sink)
     handler.setFormatter(record_formatter(sys.modules["logging"]))
     handler.addFilter(LambdaLoggerFilter())
     root = logging.getLogger()
-    level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
-    level = {"TRACE": "DEBUG"}.get(level, level)
-    if level in ("NOTSET", "DEBUG", "INFO", "WARN", "WARNING", "ERROR", "FATAL", "CRITICAL"):
-        root.setLevel(level)
+    if log.level in ("NOTSET", "DEBUG", "INFO", "WARN", "WARNING", "ERROR", "FATAL", "CRITICAL"):
+        root.setLevel(log.level)
     root.addHandler(handler)

@@ -1,4 +1,4 @@
-"""The function's log: standard output, flushed at every write, and `logging` made to write to it.
+"""The function's log: where records and errors go; output flushed at every write; `logging` made to write there.
 
 `logging` costs 7 ms to import and many functions never do. Its set-up waits for whoever imports it first; nobody can
 see the difference, because nobody can look at `logging` before.
@@ -11,10 +11,23 @@ from io import TextIOWrapper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
     from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
     from types import ModuleType
-    from typing import TextIO
+    from typing import Protocol, TextIO
+
+    class Sink(Protocol):
+        """Takes log events. `frame_type` is for a sink that writes frames: the first four bytes of one."""
+
+        def log(self, text: str, frame_type: bytes | None = None) -> None:
+            """Write `text` as one event; records end in a newline."""
+
+        def log_error(self, lines: list[str], frame_type: bytes | None = None) -> None:
+            """Write the lines of an error, which have no ends yet, as one event."""
+
+
+_FRAMED_LOG = "_LAMBDA_TELEMETRY_LOG_FD"
 
 
 class Current:
@@ -30,15 +43,49 @@ current = Current()
 class StandardSink:
     """Writes log events to standard output."""
 
-    def log(self, text: str) -> None:
-        """Write `text` as it is; what its encoding does not have is written as Python escapes."""
+    def log(self, text: str, frame_type: bytes | None = None) -> None:  # noqa: ARG002 - there are no frames here
+        """Write `text` as it is; what the encoding of the stream does not have is written as escapes."""
         try:
             sys.stdout.write(text)
         except UnicodeEncodeError:
-            sys.stdout.write(text.encode("ascii", "backslashreplace").decode())
+            encoding = sys.stdout.encoding
+            sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+    def log_error(self, lines: list[str], frame_type: bytes | None = None) -> None:  # noqa: ARG002
+        """Write an error; its lines end in a carriage return, so that no log agent takes them apart."""
+        self.log("\r".join(lines) + "\n")
 
 
-SINK = StandardSink()
+class Log:
+    """How and where records and errors are written; as the environment says, once `set_up` has been called.
+
+    `as_json`: `AWS_LAMBDA_LOG_FORMAT`. `level`: `AWS_LAMBDA_LOG_LEVEL` as `logging` would name it, "" if not given.
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html
+    """
+
+    as_json = False
+    level = ""
+    sink: Sink = StandardSink()
+
+    def set_up(self, environ: MutableMapping[str, str]) -> None:
+        """Read the environment; the framed log's variable is taken out of it, being no affair of user code."""
+        self.as_json = environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
+        level = environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
+        self.level = "DEBUG" if level == "TRACE" else level
+        descriptor = environ.pop(_FRAMED_LOG, None)
+        if descriptor is not None:
+            self._write_frames_to(descriptor)
+
+    def _write_frames_to(self, descriptor: str) -> None:
+        from .frames import FramedSink
+
+        try:
+            self.sink = FramedSink(int(descriptor), self.sink)
+        except (ValueError, OverflowError, OSError) as error:
+            sys.stderr.write(f"runtime: {_FRAMED_LOG} is '{descriptor}': {error}; writing to standard output\n")
+
+
+log = Log()
 
 
 class _FlushedText(TextIOWrapper):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from .context import FunctionFacts, LambdaContext
-from .logs import SINK, current
+from .logs import current
 from .marshal import Encoder, unmarshal
 
 TYPE_CHECKING = False
@@ -49,11 +49,11 @@ def _set_trace_id(trace_id: str | None) -> None:
 
 def report_failure(client: RuntimeClient, encoder: Encoder, invocation: Invocation, error: Exception) -> None:
     """Log an invocation's error and answer the invocation with it."""
-    from .formats import error_text
+    from .formats import log_error
     from .report import ErrorReport
 
     report = ErrorReport(error)
-    SINK.log(error_text(report))
+    log_error(report, invocation.request_id, encoder)
     body = encoder.encode(report.as_json(invocation.request_id))
     cause = Encoder(ascii_only=True).encode(report.as_cause()).decode("ascii")
     client.fail(invocation, body, report.error_type, cause)

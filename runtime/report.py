@@ -31,7 +31,7 @@ class ErrorReport:
             self.stack_trace: list[str] = error.trace
             return
         self.error_type = self.cause_type = type(error).__name__
-        self.message = _text_of(error)
+        self.message = text_of(error)
         traceback = library_module("traceback")
         frames = traceback.extract_tb(_without_own_frames(error.__traceback__))
         self.frames = [(frame.filename, frame.lineno, frame.name) for frame in frames]
@@ -58,7 +58,8 @@ class ErrorReport:
         }
 
 
-def _text_of(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
+    """The message of an exception."""
     try:
         return str(error)
     except Exception:  # a user's __str__ may raise anything

@@ -36,6 +36,7 @@ def start(arguments: list[str], inherited_path: list[str]) -> NoReturn:
         name = _handler_name(arguments, environ)
         sys.path[:] = user_path(environ, inherited_path)
         logs.flush_each_write()
+        logs.log.set_up(environ)
         logs.install()
         run(client, _load(name, client, encoder), encoder)
     except RuntimeAPIError as error:
@@ -79,12 +80,12 @@ def _load(name: str, client: RuntimeClient, encoder: Encoder) -> Handler:
 
 def report_init_failure(client: RuntimeClient, encoder: Encoder, error: BaseException) -> None:
     """Log an error at init and report it to the Runtime API."""
-    from .formats import INIT_WARNING, error_text
+    from .formats import INIT_WARNING, log_error
     from .report import ErrorReport
 
     report = ErrorReport(error)
     import logging  # for the user's own set-up of it holds for this line as well
 
     logging.warning(INIT_WARNING)
-    logs.SINK.log(error_text(report))
+    log_error(report, "", encoder)
     client.fail_init(encoder.encode(report.as_json("")), report.error_type)

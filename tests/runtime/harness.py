@@ -22,6 +22,8 @@ from typing import Any
 
 import pytest
 
+from tests.runtime.framed import framed_log, read_frames
+
 BOOTSTRAP = Path(__file__).parents[2] / "bootstrap"
 PYTHON = os.environ.get("RAPID_TEST_PYTHON", sys.executable)
 DEADLINE_MS = 4_102_444_800_000
@@ -146,17 +148,23 @@ class FakeRuntimeAPI(ThreadingHTTPServer):
 
 @dataclass
 class Run:
-    """What one runtime did: its requests but for the GETs of `next`, its output, and its exit status."""
+    """What one runtime did: its requests, its output, its exit status, and what it wrote to the framed log."""
 
     requests: list[Request]
     stdout: str
     stderr: str
     status: int
     connections: int
+    framed: bytes = b""
 
     @property
     def posts(self) -> list[Request]:
         return [request for request in self.requests if request.method == "POST"]
+
+    @property
+    def frames(self) -> list[tuple[str, str]]:
+        """The frames of the framed log: type in hexadecimal, message."""
+        return [(kind, text) for kind, _time, text in read_frames(self.framed)]
 
     @property
     def only(self) -> Request:
@@ -169,7 +177,11 @@ def request_id(number: int) -> str:
     return f"00000000-0000-0000-0000-{number:012d}"
 
 
-def _run(command: list[str], task: Path, events: list[Event], env: dict[str, str]) -> Run:
+def _run(
+    command: list[str], task: Path, events: list[Event], env: dict[str, str], descriptor: int | None = None
+) -> Run:
+    """`descriptor`: given to the runtime as its framed log."""
+    passed = [] if descriptor is None else [descriptor]
     with FakeRuntimeAPI(list(events)) as api:
         base = {
             "PATH": os.environ["PATH"],
@@ -177,38 +189,69 @@ def _run(command: list[str], task: Path, events: list[Event], env: dict[str, str
             "PYTHONDONTWRITEBYTECODE": "1",
             "AWS_LAMBDA_RUNTIME_API": api.address,
             "AWS_EXECUTION_ENV": "AWS_Lambda_python3.11",
+            "_LAMBDA_TELEMETRY_LOG_FD": "<unset>" if descriptor is None else str(descriptor),
         }
         environment = {name: value for name, value in (base | env).items() if value != "<unset>"}
-        done = subprocess.run(command, cwd=task, env=environment, capture_output=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, cwd=task, env=environment, capture_output=True, timeout=60, check=False, pass_fds=passed
+        )
         out, err = (stream.decode("utf-8", "surrogateescape") for stream in (done.stdout, done.stderr))
         return Run(api.requests, out, err, done.returncode, len(api.connections))
 
 
 def ours(
-    task: Path, *events: Event, handler: str | None = "app.handler", env: dict[str, str] | None = None, **more: str
+    task: Path,
+    *events: Event,
+    handler: str | None = "app.handler",
+    env: dict[str, str] | None = None,
+    descriptor: int | None = None,
+    **more: str,
 ) -> Run:
     """Run the function in the folder `task` under this runtime. A variable that is "<unset>" is taken away."""
     words = [str(BOOTSTRAP)] if handler is None else [str(BOOTSTRAP), handler]
-    return _run(words, task, list(events), {"RAPID_PYTHON": PYTHON, **(env or {}), **more})
+    return _run(words, task, list(events), {"RAPID_PYTHON": PYTHON, **(env or {}), **more}, descriptor)
 
 
-def theirs(task: Path, *events: Event, handler: str = "app.handler", env: dict[str, str] | None = None) -> Run:
+def theirs(
+    task: Path,
+    *events: Event,
+    handler: str = "app.handler",
+    env: dict[str, str] | None = None,
+    descriptor: int | None = None,
+) -> Run:
     """Run the function in the folder `task` under awslambdaric."""
-    run = _run([sys.executable, "-m", "awslambdaric", handler], task, list(events), env or {})
+    run = _run([sys.executable, "-m", "awslambdaric", handler], task, list(events), env or {}, descriptor)
     run.stdout = re.sub(r"\[ERROR\] \[\d+\] LAMBDA_RUNTIME Failed to get next invocation.*\n", "", run.stdout)
     return run
 
 
 def both(
-    task: Path, *events: Event, handler: str = "app.handler", env: dict[str, str] | None = None
+    task: Path,
+    *events: Event,
+    handler: str = "app.handler",
+    env: dict[str, str] | None = None,
+    descriptors: tuple[int | None, int | None] = (None, None),
 ) -> tuple[Run, Run]:
     """Run the function under this runtime and under awslambdaric, at the same time."""
+    mine, other = descriptors
     result: list[Run] = []
-    other = threading.Thread(target=lambda: result.append(theirs(task, *events, handler=handler, env=env)))
-    other.start()
-    mine = ours(task, *events, handler=handler, env=env)
-    other.join()
-    return mine, result[0]
+    beside = threading.Thread(
+        target=lambda: result.append(theirs(task, *events, handler=handler, env=env, descriptor=other))
+    )
+    beside.start()
+    run = ours(task, *events, handler=handler, env=env, descriptor=mine)
+    beside.join()
+    return run, result[0]
+
+
+def both_framed(
+    task: Path, *events: Event, handler: str = "app.handler", env: dict[str, str] | None = None
+) -> tuple[Run, Run]:
+    """The same, each with a framed log of its own."""
+    with framed_log() as (mine, read_mine), framed_log() as (other, read_other):
+        runs = both(task, *events, handler=handler, env=env, descriptors=(mine, other))
+        runs[0].framed, runs[1].framed = read_mine(), read_other()
+        return runs
 
 
 def write(task: Path, **sources: str) -> Path:
@@ -222,8 +265,10 @@ def write(task: Path, **sources: str) -> Path:
 
 def same_everywhere(text: str) -> str:
     """A text without what differs from run to run (times) or between the Pythons that the two may run in."""
-    text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>", text)
+    text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time with milliseconds>", text)
+    text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>", text)
     text = re.sub(r"\n[ ~^]+(?=\n)", "", text)
+    text = re.sub(r"\\n[ ~^]+(?=\\n)", "", text)
     return text.replace("Exceeds the limit (4300 digits)", "Exceeds the limit (4300)")
 
 
@@ -255,5 +300,6 @@ def assert_alike(mine: Run, other: Run) -> None:
 _TOLD: dict[str, Callable[[Run], object]] = {
     "requests": lambda run: [said(request) for request in run.posts],
     "log": lambda run: same_everywhere(run.stdout),
+    "framed log": lambda run: [(kind, same_everywhere(text)) for kind, text in run.frames],
     "status": lambda run: run.status,
 }

@@ -22,7 +22,7 @@ RUNTIME_NAMES = [
         "paths",
         "errors",
     ),
-    *("logs", "formats", "report"),
+    *("logs", "formats", "report", "frames", "frame_types", "json_records", "log_handler"),
 ]
 LIBRARY_NAMES = [
     *("json", "socket", "traceback", "linecache", "decimal", "re", "gc", "importlib", "string", "typing", "warnings"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.runtime.framed import framed_log
 from tests.runtime.harness import PYTHON, Event, assert_alike, both, ours, write
 
 LOGGING = """
@@ -113,10 +114,14 @@ def handler(event, context):
     assert run.stdout == "seen\n"
 
 
-def test_logging_is_not_imported_for_functions_that_do_not_log(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["Text", "JSON"])
+@pytest.mark.parametrize("framed", [False, True])
+def test_logging_is_not_imported_for_functions_that_do_not_log(tmp_path: Path, form: str, framed: bool) -> None:
     names = ("logging", "json", "re", "socket", "typing", "traceback")
     source = f"import sys\ndef handler(event, context): return [name for name in {names} if name in sys.modules]"
-    run = ours(write(tmp_path, app=source), Event(), RAPID_PYTHON=str(_bare_python(tmp_path)))
+    env = {"RAPID_PYTHON": str(_bare_python(tmp_path)), "AWS_LAMBDA_LOG_FORMAT": form}
+    with framed_log() as (descriptor, _read):
+        run = ours(write(tmp_path, app=source), Event(), env=env, descriptor=descriptor if framed else None)
     assert run.only.body == b"[]"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -73,6 +73,21 @@ async def read_body(
             pieces.append(piece)
         if not more:
             return b"".join(pieces)
+
+
+async def body_pieces(receive: Receive) -> AsyncIterator[bytes]:
+    """The body in the pieces in which it arrives.
+
+    Raises:
+        ClientGone: the client left before the end.
+    """
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        yield message.get("body", b"")
+        more = message.get("more_body", False)
 
 
 async def before_disconnect(awaited: asyncio.Future[Any], receive: Receive) -> bool:

@@ -27,9 +27,9 @@ def mode_error(mode: str | None) -> Refused | None:
     return Refused(400, "InvalidFunctionResponseMode", "Invalid function response mode")
 
 
-def too_large() -> Refused:
+def too_large(limit: int = MAX_RESPONSE_BYTES) -> Refused:
     """The refusal of a body over the limit."""
-    message = f"Exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes)."
+    message = f"Exceeded maximum allowed payload size ({limit} bytes)."
     return Refused(413, "RequestEntityTooLarge", message)
 
 

@@ -5,17 +5,20 @@ Source: AWS developer guide, "Using the Lambda runtime API for custom runtimes".
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from rapid.api import answers
 from rapid.api.polling import hear
-from rapid.asgi import JSON_TYPE, BodyTooLarge, ClientGone, Face, header, json_line, read_body, respond
-from rapid.core.errors import MAX_RESPONSE_BYTES, response_too_large
+from rapid.asgi import JSON_TYPE, BodyTooLarge, ClientGone, Face, body_pieces, header, json_line, read_body, respond
+from rapid.core.errors import MAX_RESPONSE_BYTES, MAX_STREAMED_BYTES, Refused, response_too_large
 from rapid.core.invocation import Attempt, Outcome
 from rapid.core.machine import RuntimeInput, invalid_transition
 from rapid.environments.environment import Environment
 from rapid.environments.polls import Signal
+from rapid.environments.stream import ResponseStream
 
 PING = "/2018-06-01/ping"
 NEXT = "/2018-06-01/runtime/invocation/next"
@@ -56,27 +59,30 @@ class RuntimeApi:
     async def response(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`POST invocation/{id}/response`: id, then state, then mode, then size are checked."""
         request_id = scope["path"][len(INVOCATION) : -len("/response")]
-        attempt_id = header(scope, b"lambda-runtime-invocation-id")
-        give = RuntimeInput.RESPOND
-        began = self._environment.check(give, request_id, attempt_id)
+        stream = self._begin(RuntimeInput.RESPOND, request_id, scope)
         bad_mode = answers.mode_error(header(scope, b"lambda-runtime-function-response-mode"))
         if bad_mode:
-            self._environment.answer(give, request_id, attempt_id, answers.invalid_mode(request_id), began)
+            self._environment.answered(request_id, answers.invalid_mode(request_id))
             raise bad_mode
-        body = await self._answer_body(give, request_id, attempt_id, receive, began)
-        outcome = answers.trailer_error(scope) or Outcome(body)
-        self._environment.answer(give, request_id, attempt_id, outcome, began)
+        if stream is None:
+            body = await self._answer_body(request_id, receive)
+            outcome = answers.trailer_error(scope) or Outcome(body)
+        else:
+            streamed = await self._pass_on(request_id, scope, receive, stream)
+            outcome = replace(answers.trailer_error(scope) or Outcome(b""), streamed=streamed)
+        self._environment.answered(request_id, outcome)
         await respond(send, 202, [JSON_TYPE], ACCEPTED)
 
     async def error(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`POST invocation/{id}/error`: the function failed; the body goes to the caller."""
         request_id = scope["path"][len(INVOCATION) : -len("/error")]
-        attempt_id = header(scope, b"lambda-runtime-invocation-id")
-        give = RuntimeInput.FAIL
-        began = self._environment.check(give, request_id, attempt_id)
-        body = await self._answer_body(give, request_id, attempt_id, receive, began)
-        self._environment.answer(give, request_id, attempt_id, answers.function_error(scope, body), began)
+        self._begin(RuntimeInput.FAIL, request_id, scope)
+        body = await self._answer_body(request_id, receive)
+        self._environment.answered(request_id, answers.function_error(scope, body))
         await respond(send, 202, [JSON_TYPE], ACCEPTED)
+
+    def _begin(self, given: RuntimeInput, request_id: str, scope: Scope) -> ResponseStream | None:
+        return self._environment.answering(given, request_id, header(scope, b"lambda-runtime-invocation-id"))
 
     async def init_error(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`POST init/error`: the runtime could not initialise; the body goes to the caller that waits, if any."""
@@ -89,19 +95,36 @@ class RuntimeApi:
         self._environment.init_error(answers.init_error(scope, body))
         await respond(send, 202, [JSON_TYPE], ACCEPTED)
 
-    async def _answer_body(
-        self, give: RuntimeInput, request_id: str, attempt_id: str | None, receive: Receive, began: float
-    ) -> bytes:
+    async def _answer_body(self, request_id: str, receive: Receive) -> bytes:
         """The answer's body. One that is too large, or cut short, is itself the caller's answer."""
         try:
             return await read_body(receive, MAX_RESPONSE_BYTES, count_all=True)
         except BodyTooLarge as large:
-            outcome = Outcome(response_too_large(large.size), "Function.ResponseSizeTooLarge")
-            self._environment.answer(give, request_id, attempt_id, outcome, began)
-            raise answers.too_large() from None
+            raise self._too_large(request_id, large.size, MAX_RESPONSE_BYTES) from None
         except ClientGone:
-            self._environment.answer(give, request_id, attempt_id, answers.truncated(request_id), began)
-            raise answers.truncated_request() from None
+            raise self._truncated(request_id) from None
+
+    async def _pass_on(self, request_id: str, scope: Scope, receive: Receive, stream: ResponseStream) -> int:
+        """Give the caller the body as it comes; how much it was. An error may follow what it has read."""
+        stream.begin(header(scope, b"content-type"))
+        try:
+            async for piece in body_pieces(receive):
+                if stream.written + len(piece) > MAX_STREAMED_BYTES:
+                    size = stream.written + len(piece)
+                    raise self._too_large(request_id, size, MAX_STREAMED_BYTES, streamed=stream.written)
+                await stream.write(piece)
+        except ClientGone:
+            raise self._truncated(request_id, stream.written) from None
+        return stream.written
+
+    def _too_large(self, request_id: str, size: int, limit: int, streamed: int = 0) -> Refused:
+        error = Outcome(response_too_large(size, limit), "Function.ResponseSizeTooLarge", streamed)
+        self._environment.answered(request_id, error)
+        return answers.too_large(limit)
+
+    def _truncated(self, request_id: str, streamed: int = 0) -> Refused:
+        self._environment.answered(request_id, replace(answers.truncated(request_id), streamed=streamed))
+        return answers.truncated_request()
 
 
 def event_headers(attempt: Attempt) -> list[tuple[bytes, bytes]]:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 MAX_RESPONSE_BYTES = 6 * 1024 * 1024 + 100
 """The most that a function may answer, in bytes (AWS: 6 MiB + 100)."""
 
+MAX_STREAMED_BYTES = 200 * 1024 * 1024
+"""The most that a function may stream, in bytes (AWS: 200 MB)."""
+
 
 class Refused(Exception):
     """A Runtime API call that is not carried out; nothing has changed.
@@ -117,11 +120,11 @@ def invalid_entrypoint(reason: str) -> Fault:
     return Fault("Runtime.InvalidEntrypoint", reason)
 
 
-def response_too_large(size: int) -> bytes:
+def response_too_large(size: int, limit: int = MAX_RESPONSE_BYTES) -> bytes:
     """What the caller receives in place of a response over the limit."""
     return error_document(
         "Function.ResponseSizeTooLarge",
-        f"Response payload size ({size} bytes) exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes).",
+        f"Response payload size ({size} bytes) exceeded maximum allowed payload size ({limit} bytes).",
     )
 
 

@@ -50,7 +50,9 @@ class Outcome:
     Attributes:
         payload: the response, or the JSON error document.
         error_type: None for a success; else the type of the error, for logs and telemetry.
+        streamed: bytes of the response that have been passed on as they came, before the payload.
     """
 
     payload: bytes
     error_type: str | None = None
+    streamed: int = 0

@@ -121,37 +121,32 @@ class Lifecycle:
             return [do.Deliver(self._work.progress.attempt)]
         return []
 
-    def check(self, given: RuntimeInput, request_id: str, invocation_id: str | None) -> None:
-        """Refuse an answer that is not legal now, in AWS's order: id first, then state.
-
-        Raises:
-            Refused: `InvalidRequestID`, `InvalidInvocationId` or `InvalidStateTransition`.
-        """
-        self._work.check(request_id, invocation_id)
-        move(self._present(given), given)
-
-    def answer(
-        self,
-        given: RuntimeInput,
-        request_id: str,
-        invocation_id: str | None,
-        outcome: Outcome,
-        began: float,
-        now: float,
-    ) -> list[Effect]:
-        """The runtime answers its invocation.
+    def answering(self, given: RuntimeInput, request_id: str, invocation_id: str | None, now: float) -> list[Effect]:
+        """The runtime begins to answer its invocation; refused in AWS's order: id first, then state.
 
         Args:
             given: RESPOND or FAIL.
             request_id: of the invocation that it answers.
             invocation_id: of the attempt, if it tells that.
-            outcome: for the caller.
-            began: when the answer began to arrive.
-            now: when it was whole.
+            now: monotonic seconds.
+
+        Raises:
+            Refused: `InvalidRequestID`, `InvalidInvocationId` or `InvalidStateTransition`.
         """
-        self.check(given, request_id, invocation_id)
-        self._standing.runtime = move(move(RuntimeState.RUNNING, given), RuntimeInput.SENT)
-        return self._work.answered(outcome, began, now)
+        self._work.check(request_id, invocation_id)
+        self._standing.runtime = move(self._present(given), given)
+        self._work.answering(now)
+        return []
+
+    def answered(self, request_id: str, outcome: Outcome, now: float) -> list[Effect]:
+        """The answer that was begun is whole, or will never be: `outcome` is for the caller.
+
+        Raises:
+            Refused: the environment has ended in the meantime.
+        """
+        self._work.check(request_id, None)
+        self._standing.runtime = move(self._present(RuntimeInput.SENT), RuntimeInput.SENT)
+        return self._work.answered(outcome, now)
 
     def init_error(self, outcome: Outcome, now: float) -> list[Effect]:
         """The runtime says that its init failed; `outcome` goes to the caller that waits for it, if one does."""

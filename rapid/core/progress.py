@@ -50,13 +50,17 @@ class Progress:
         """Whether the runtime's part has been recorded."""
         return self._done_at is not None
 
-    def answer(self, outcome: Outcome, response_began: float, now: float) -> None:
-        """The runtime has answered; its response began to arrive at `response_began`."""
+    def answering(self, now: float) -> None:
+        """The runtime begins to answer."""
+        self._response_began = now
+
+    def answer(self, outcome: Outcome, now: float) -> None:
+        """The runtime has answered."""
         self.answered = True
-        self._response_began, self._responded = response_began, now
+        self._responded = now
         self._status = "success" if outcome.error_type is None else "error"
         self._error_type = outcome.error_type
-        self._produced = len(outcome.payload) if outcome.error_type is None else 0
+        self._produced = outcome.streamed + (len(outcome.payload) if outcome.error_type is None else 0)
 
     def runtime_finished(self, now: float) -> InvokeRuntimeDone:
         """The runtime is done, and asks for more."""
@@ -86,7 +90,7 @@ class Progress:
     def _runtime_record(self, status: str, now: float, error_type: str | None) -> InvokeRuntimeDone:
         self._done_at = now
         spans: list[Span] = []
-        if self._response_began is not None:
+        if self._response_began is not None and self.answered:
             spans = [
                 _span("responseLatency", self._began, self._response_began),
                 _span("responseDuration", self._response_began, self._responded),

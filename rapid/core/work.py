@@ -61,10 +61,15 @@ class Work:
         if invocation_id is not None and invocation_id != self._attempt.invocation_id:
             raise invalid_invocation_id()
 
-    def answered(self, outcome: Outcome, began: float, now: float) -> list[Effect]:
-        """The runtime has answered; times as for `Lifecycle.answer`."""
+    def answering(self, now: float) -> None:
+        """The runtime begins to answer."""
         assert self.progress is not None  # the runtime is RUNNING
-        self.progress.answer(outcome, began, now)
+        self.progress.answering(now)
+
+    def answered(self, outcome: Outcome, now: float) -> list[Effect]:
+        """The runtime has answered."""
+        assert self.progress is not None  # the runtime was RUNNING, and nothing has ended it
+        self.progress.answer(outcome, now)
         return [do.Answer(self.progress.attempt.invocation, outcome)]
 
     def runtime_finished(self, now: float) -> InvokeRuntimeDone:

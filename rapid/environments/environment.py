@@ -24,6 +24,7 @@ from rapid.environments.memory import MemoryAccount, MemoryWatch
 from rapid.environments.parties import Launcher, Parties
 from rapid.environments.polls import Polls, Signal
 from rapid.environments.process import LaunchError
+from rapid.environments.stream import ResponseStream
 from rapid.telemetry.log import EnvironmentLog
 from rapid.telemetry.subscription import Subscription
 
@@ -127,24 +128,22 @@ class Environment:
         self._apply(effects)
         return poll
 
-    def check(self, given: RuntimeInput, request_id: str, invocation_id: str | None) -> float:
-        """Refuse an answer that is not legal now, before its body is read; the time, for `answer`.
+    def answering(self, given: RuntimeInput, request_id: str, invocation_id: str | None) -> ResponseStream | None:
+        """The runtime begins to answer; where the response goes as it comes, if the caller reads it so.
 
         Raises:
             Refused: wrong id, or not in this state.
         """
-        self._lifecycle.check(given, request_id, invocation_id)
-        return time.monotonic()
+        self._apply(self._lifecycle.answering(given, request_id, invocation_id, time.monotonic()))
+        return self._pending.stream if self._pending else None
 
-    def answer(
-        self, given: RuntimeInput, request_id: str, invocation_id: str | None, outcome: Outcome, began: float
-    ) -> None:
-        """The runtime answers its invocation; the answer began to arrive at `began`.
+    def answered(self, request_id: str, outcome: Outcome) -> None:
+        """The answer that was begun is whole, or will never be.
 
         Raises:
-            Refused: wrong id, or not in this state.
+            Refused: the environment has ended in the meantime.
         """
-        self._apply(self._lifecycle.answer(given, request_id, invocation_id, outcome, began, time.monotonic()))
+        self._apply(self._lifecycle.answered(request_id, outcome, time.monotonic()))
 
     def init_error(self, outcome: Outcome) -> None:
         """The runtime reports that its init failed.
@@ -252,10 +251,14 @@ class Environment:
     def _answer(self, effect: do.Answer) -> None:
         if self._pending and not self._pending.answer.done():
             self._pending.answer.set_result(effect.outcome)
+        if self._pending and self._pending.stream:
+            self._pending.stream.close()
 
     def _abandon(self, _: do.Abandon) -> None:
         if self._pending and not self._pending.answer.done():
             self._pending.answer.set_exception(Unavailable("the execution environment has been shut down"))
+        if self._pending and self._pending.stream:
+            self._pending.stream.close()
 
     def _quick_record(self, record: records.Record) -> None:
         """A record before which nobody can have written anything that belongs before it."""

@@ -34,7 +34,7 @@ class Scheduler:
         """Serve with `environment`, whose `on_phase` must be `phase_changed`."""
         self._environment = environment
 
-    def submit(self, invocation: Invocation, *, want_log: bool = False) -> Pending:
+    def submit(self, invocation: Invocation, *, want_log: bool = False, streamed: bool = False) -> Pending:
         """Accept an invocation; see `Invoker.submit`."""
         if self._closing:
             raise Unavailable("the execution environment is shutting down")
@@ -42,7 +42,7 @@ class Scheduler:
             self._waiting = deque(pending for pending in self._waiting if not pending.answer.done())
             if len(self._waiting) >= MAX_WAITING:
                 raise Throttled
-        pending = Pending(invocation, want_log, self._loop)
+        pending = Pending(invocation, want_log, streamed, self._loop)
         self._waiting.append(pending)
         self._quiet.clear()
         self._dispatch()

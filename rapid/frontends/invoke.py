@@ -1,7 +1,7 @@
-"""The Lambda Invoke API: `POST /2015-03-31/functions/{FunctionName}/invocations`.
+"""The Lambda Invoke API: `Invoke` and `InvokeWithResponseStream`.
 
-Source: AWS API reference, "Invoke", and its service model. The emulator's callers send no Content-Type or curl's own,
-so none is asked for.
+Source: AWS API reference, and its service model. The emulator's callers send no Content-Type or curl's own, so none is
+asked for.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import base64
 import functools
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
@@ -19,21 +20,37 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rapid import ids
-from rapid.asgi import JSON_TYPE, BodyTooLarge, ClientGone, before_disconnect, read_body, respond, router
+from rapid.asgi import JSON_TYPE, BodyTooLarge, ClientGone, read_body, respond, router
 from rapid.core.errors import Unavailable
-from rapid.core.invocation import Invocation, Outcome
+from rapid.core.invocation import Invocation
 from rapid.core.names import Function, InvalidName, UnknownFunction, constraint
 from rapid.environments.invoker import Invoker, Pending, Throttled
 from rapid.frontends import context, payload
+from rapid.frontends.answering import answer, stream_answer
 from rapid.frontends.errors import MAX_REQUEST_BYTES, ServiceError, bad_json, throttled, too_large
 
 log = logging.getLogger("rapid")
 
-PREFIX = "/2015-03-31/functions/"
-SUFFIX = "/invocations"
-INVOCATION_TYPES = ("RequestResponse", "Event", "DryRun")
 LOG_TYPES = ("None", "Tail")
 
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One way to invoke: where it is called, which invocation types it knows, how it answers."""
+
+    prefix: str
+    suffix: str
+    types: tuple[str, ...]
+    streamed: bool
+
+    @property
+    def route(self) -> str:
+        """Its path, with the function's name to be filled in."""
+        return f"{self.prefix}{{name}}{self.suffix}"
+
+
+INVOKE = Operation("/2015-03-31/functions/", "/invocations", ("RequestResponse", "Event", "DryRun"), False)
+STREAM = Operation("/2021-11-15/functions/", "/response-streaming-invocations", ("RequestResponse", "DryRun"), True)
 
 MAX_HELD_BYTES = 64 * 1024 * 1024
 """Bytes of events that may be on their way, waiting and running together; callers beyond are throttled."""
@@ -58,12 +75,20 @@ class InvokeFrontEnd:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request: an invocation at once, anything else through the router."""
         path: str = scope.get("path", "")
-        if scope.get("method") == "POST" and path.startswith(PREFIX) and path.endswith(SUFFIX):
+        if scope.get("method") == "POST" and path.startswith(INVOKE.prefix) and path.endswith(INVOKE.suffix):
             await self.invoke(scope, receive, send)
         else:
             await self._router(scope, receive, send)
 
     async def invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`Invoke`: the whole answer at once."""
+        await self._counted(INVOKE, scope, receive, send)
+
+    async def stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`InvokeWithResponseStream`: the answer as it comes."""
+        await self._counted(STREAM, scope, receive, send)
+
+    async def _counted(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
         """One invocation, from request to answer. Its event is counted as long as it is held."""
         held = 0
 
@@ -75,11 +100,13 @@ class InvokeFrontEnd:
                 raise throttled()
 
         try:
-            await self._invoke(scope, receive, send, take)
+            await self._invoke(operation, scope, receive, send, take)
         finally:
             self._held -= held
 
-    async def _invoke(self, scope: Scope, receive: Receive, send: Send, take: Callable[[int], None]) -> None:
+    async def _invoke(
+        self, operation: Operation, scope: Scope, receive: Receive, send: Send, take: Callable[[int], None]
+    ) -> None:
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
         request_id = ids.uuid4()
         trace_id = context.trace_id(headers)
@@ -90,9 +117,12 @@ class InvokeFrontEnd:
         ]
         try:
             want_log = _log_wanted(headers)
-            invocation = await self._invocation(scope, headers, receive, take, request_id, trace_id)
-            pending = self._submit(invocation, want_log=want_log)
-            outcome = await _answer(pending, receive)
+            invocation = await self._invocation(operation, scope, headers, receive, take, request_id, trace_id)
+            pending = self._submit(invocation, want_log=want_log, streamed=operation.streamed)
+            if pending.stream:
+                await stream_answer(pending, pending.stream, [*always[1:], self._version], receive, send)
+                return
+            outcome = await answer(pending, receive)
         except ClientGone:
             return
         except Exception as unexpected:
@@ -109,6 +139,7 @@ class InvokeFrontEnd:
 
     async def _invocation(
         self,
+        operation: Operation,
         scope: Scope,
         headers: Mapping[bytes, bytes],
         receive: Receive,
@@ -117,8 +148,9 @@ class InvokeFrontEnd:
         trace_id: str,
     ) -> Invocation:
         """The request as an invocation; the parameters are checked before the body is read."""
-        arn = self._arn(scope["path"], scope["query_string"])
-        _check_type(headers)
+        path = scope["path"]
+        arn = self._arn(path[len(operation.prefix) : -len(operation.suffix)], scope["query_string"])
+        _check_type(operation, headers)
         client_context = context.client_context(headers)
         tenant_id = context.tenant_id(headers)
         length = headers.get(b"content-length", b"0")
@@ -134,8 +166,7 @@ class InvokeFrontEnd:
             request_id, event, arn, trace_id, client_context, context.cognito_identity(headers), tenant_id
         )
 
-    def _resolve(self, path: str, query: bytes) -> str:
-        written = path[len(PREFIX) : -len(SUFFIX)]
+    def _resolve(self, written: str, query: bytes) -> str:
         qualifier = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("Qualifier", [None])[-1]
         try:
             return self._function.resolve(written, qualifier)
@@ -144,9 +175,9 @@ class InvokeFrontEnd:
         except UnknownFunction as error:
             raise ServiceError("ResourceNotFoundException", str(error)) from None
 
-    def _submit(self, invocation: Invocation, *, want_log: bool) -> Pending:
+    def _submit(self, invocation: Invocation, *, want_log: bool, streamed: bool) -> Pending:
         try:
-            return self._invoker.submit(invocation, want_log=want_log)
+            return self._invoker.submit(invocation, want_log=want_log, streamed=streamed)
         except Throttled:
             raise throttled() from None
         except Unavailable as error:
@@ -161,21 +192,10 @@ def _service_error(error: Exception) -> ServiceError:
     return ServiceError("ServiceException", "Internal error")
 
 
-async def _answer(pending: Pending, receive: Receive) -> Outcome:
-    """Wait for the outcome; a caller that leaves while its invocation waits for its turn takes it out of the queue."""
-    if not pending.started and not await before_disconnect(pending.answer, receive):
-        pending.answer.cancel()
-        raise ClientGone
-    try:
-        return await pending.answer
-    except Unavailable as error:
-        raise ServiceError("ServiceException", str(error)) from None
-
-
-def _check_type(headers: Mapping[bytes, bytes]) -> None:
+def _check_type(operation: Operation, headers: Mapping[bytes, bytes]) -> None:
     kind = headers.get(b"x-amz-invocation-type", b"RequestResponse").decode("latin-1")
-    if kind not in INVOCATION_TYPES:
-        raise _not_in(kind, "invocationType", INVOCATION_TYPES)
+    if kind not in operation.types:
+        raise _not_in(kind, "invocationType", operation.types)
     if kind != "RequestResponse":
         raise ServiceError(
             "NotImplementedException",
@@ -198,7 +218,8 @@ def _not_in(value: str, member: str, allowed: tuple[str, ...]) -> ServiceError:
 def _router(front_end: InvokeFrontEnd) -> ASGIApp:
     return router(
         [
-            ("POST", PREFIX + "{name}" + SUFFIX, front_end.invoke),
+            ("POST", INVOKE.route, front_end.invoke),
+            ("POST", STREAM.route, front_end.stream),
             ("GET", "/healthz", JSONResponse({"status": "ok"})),
         ],
         {

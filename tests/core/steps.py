@@ -51,14 +51,18 @@ class Steps:
     def invoke(self, number: int = 1) -> list[Effect]:
         return self.keep(self.machine.invoke(invocation(number), f"attempt-{number}", self.now, EPOCH + self.now))
 
+    def begins(self, given: RuntimeInput, number: int = 1, attempt: str | None = None) -> list[Effect]:
+        return self.keep(self.machine.answering(given, f"id-{number}", attempt, self.now))
+
+    def ends(self, outcome: Outcome, number: int = 1) -> list[Effect]:
+        return self.keep(self.machine.answered(f"id-{number}", outcome, self.now))
+
     def respond(self, number: int = 1, body: bytes = b'"done"') -> list[Effect]:
-        return self.keep(
-            self.machine.answer(RuntimeInput.RESPOND, f"id-{number}", None, Outcome(body), self.now, self.now)
-        )
+        return self.begins(RuntimeInput.RESPOND, number) + self.ends(Outcome(body), number)
 
     def fail(self, number: int = 1) -> list[Effect]:
         outcome = Outcome(b'{"errorType":"E"}', "Runtime.Unknown")
-        return self.keep(self.machine.answer(RuntimeInput.FAIL, f"id-{number}", None, outcome, self.now, self.now))
+        return self.begins(RuntimeInput.FAIL, number) + self.ends(outcome, number)
 
     def init_error(self) -> list[Effect]:
         return self.keep(self.machine.init_error(Outcome(b'{"errorType":"I"}', "Runtime.ImportModuleError"), self.now))

@@ -275,7 +275,7 @@ def test_a_wrong_id_is_refused_and_changes_nothing(
     steps = idle()
     steps.invoke()
     with pytest.raises(Refused) as refusal:
-        steps.machine.check(given, request_id, attempt_id)
+        steps.machine.answering(given, request_id, attempt_id, steps.now)
     assert (refusal.value.status, refusal.value.error_type) == (400, error_type)
     assert steps.machine.runtime_state is RuntimeState.RUNNING
     assert only(do.Answer, steps.respond()).outcome.payload == b'"done"'

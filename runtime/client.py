@@ -15,7 +15,7 @@ _MAX_CAUSE = 1024 * 1024
 class Invocation:
     """One event and what came with it. Headers that were absent or empty are None.
 
-    `deadline_ms` is in milliseconds of the epoch, 0 if it was not given.
+    `deadline_ms` is in milliseconds of the epoch, 0 if it was not given; `function_arn` is then empty, as AWS has it.
     """
 
     __slots__ = (
@@ -38,7 +38,7 @@ class Invocation:
         self.body = body
         self.content_type = get("content-type")
         self.deadline_ms = int(deadline) if deadline.isascii() and deadline.isdigit() else 0
-        self.function_arn = get("lambda-runtime-invoked-function-arn") or None
+        self.function_arn = get("lambda-runtime-invoked-function-arn", "")
         self.trace_id = get("lambda-runtime-trace-id") or None
         self.client_context = get("lambda-runtime-client-context") or None
         self.cognito_identity = get("lambda-runtime-cognito-identity") or None

@@ -7,6 +7,7 @@ from time import time
 from .errors import CONTEXT_UNMARSHAL_ERROR, FaultError
 from .logs import log
 from .marshal import parse_json
+from .paths import library_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,6 +129,14 @@ def _parse_header(text: str | None, name: str) -> JSONValue | None:
         return None
     try:
         return parse_json(text)
+    except Exception:
+        return _parse_again(text, name)
+
+
+def _parse_again(text: str, name: str) -> JSONValue:
+    """The value by the standard library's `json`, which AWS's runtime reads these headers with: NaN is one to it."""
+    try:
+        return library_module("json").loads(text)
     except Exception as error:
         raise FaultError(CONTEXT_UNMARSHAL_ERROR, f"Unable to parse {name} JSON: {error}") from error
 

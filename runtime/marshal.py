@@ -57,12 +57,12 @@ _scan = _new_scanner()
 
 def parse_json(text: str) -> JSONValue:
     """The value of a JSON text; raises ValueError with the standard library's message about what is wrong where."""
-    text = text.strip(_WHITESPACE)
+    bare = text.strip(_WHITESPACE)
     try:
-        value, end = _scan(text, 0)
+        value, end = _scan(bare, 0)
     except Exception:  # of any kind: the scanner takes its own from `json`, which is not imported, or is the user's
         return _explain(text)
-    return value if end == len(text) else _explain(text)
+    return value if end == len(bare) else _explain(text)
 
 
 def _explain(text: str) -> JSONValue:
@@ -106,7 +106,10 @@ class Encoder:
         except Exception:
             simple = False
         if not simple:
-            text = "".join(self._slow(_simplify(value, set()), 0))
+            try:
+                text = "".join(self._slow(_simplify(value, set()), 0))
+            except RecursionError:  # of ours or of the encoder's: in the latter's words
+                raise RecursionError("maximum recursion depth exceeded while encoding a JSON object") from None
         # A lone surrogate has no UTF-8, but its Python escape is also JSON's.
         return text.encode("utf-8", "backslashreplace")
 
@@ -156,13 +159,19 @@ def _simplify(value: object, parents: set[int]) -> object:
         raise ValueError("Circular reference detected")
     parents.add(id(value))
     as_dict = None if isinstance(value, (dict, list)) else getattr(value, "_asdict", None)
-    simple: object
+    simple: Any
     if callable(as_dict):
         simple = _simplify(as_dict(), parents)
     elif isinstance(value, dict):
-        simple = {_simplify_key(key): _simplify(item, parents) for key, item in value.items()}
+        simple = {}
+        # One that holds nothing is not asked for its items, as the C encoders do not.
+        for key, item in value.items() if dict.__len__(value) else ():
+            name = _simplify_key(key)  # before its value: what is wrong with it is said first
+            simple[name] = _simplify(item, parents)
     elif isinstance(value, (list, tuple)):
-        simple = [_simplify(item, parents) for item in value]
+        simple = []
+        for item in value:
+            simple.append(_simplify(item, parents))  # in a comprehension half as deep, before 3.12
     else:
         simple = _simplify_decimal(value)
     parents.discard(id(value))

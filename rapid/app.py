@@ -74,8 +74,9 @@ async def _serve(
     reaper.install(loop)
     console = Console(sys.stdout.fileno())
     external = [party.extension for party in commands if party.extension is not None]
-    memory = account_factory()("environment-1", settings.memory_mb * 1024)
-    server = compose(settings, external, ProcessLauncher(commands, reaper), memory, console)
+    memory = account_factory(reaper.orphans)("environment-1", settings.memory_mb * 1024)
+    own_ports = [sock.getsockname()[1] for sock in (runtime_socket, invoke_socket)]
+    server = compose(settings, external, ProcessLauncher(commands, reaper), memory, console, own_ports)
     api = Listener(server.api, runtime_socket, RUNTIME_KEEP_ALIVE)
     front_end = Listener(server.front_end, invoke_socket, INVOKE_KEEP_ALIVE)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from rapid.api.environment import EnvironmentApi
@@ -40,7 +40,12 @@ class Server:
 
 
 def compose(
-    settings: Settings, external: Sequence[str], launcher: Launcher, memory: MemoryAccount, console: Console
+    settings: Settings,
+    external: Sequence[str],
+    launcher: Launcher,
+    memory: MemoryAccount,
+    console: Console,
+    own_ports: Collection[int] = (),
 ) -> Server:
     """One environment, the scheduler in front of it, and their HTTP faces; nothing is started.
 
@@ -50,6 +55,7 @@ def compose(
         launcher: starts processes.
         memory: counts their memory.
         console: where logs go.
+        own_ports: where the server listens.
     """
     facts = _facts(settings)
     sink = EnvironmentLog(console, _formatter(settings, facts), Publisher(facts), settings.application_log_level)
@@ -59,7 +65,7 @@ def compose(
     scheduler.attach(environment)
     function = settings.function
     told = FunctionFacts(function.name, function.version, settings.handler, function.account)
-    api = EnvironmentApi(environment, told if settings.extensions else None)
+    api = EnvironmentApi(environment, told if settings.extensions else None, own_ports)
     return Server(scheduler, environment, api, InvokeFrontEnd(scheduler, function))
 
 

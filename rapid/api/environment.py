@@ -6,6 +6,7 @@ or method, goes through Starlette.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -29,13 +30,16 @@ class EnvironmentApi:
     Args:
         environment: whom the calls concern.
         function: what extensions are told at registration; None when extensions are switched off.
+        own_ports: the server's, which telemetry must not be sent to.
     """
 
-    def __init__(self, environment: Environment, function: FunctionFacts | None) -> None:
+    def __init__(
+        self, environment: Environment, function: FunctionFacts | None, own_ports: Collection[int] = ()
+    ) -> None:
         runtime = RuntimeApi(environment)
         faces = runtime.faces()
         if function is not None:
-            faces += ExtensionsApi(environment, function).faces() + TelemetryApi(environment).faces()
+            faces += ExtensionsApi(environment, function).faces() + TelemetryApi(environment, own_ports).faces()
         self._extensions_off = function is None
         self._next, self._response = runtime.next, runtime.response
         self._router = _router(faces)

@@ -154,7 +154,7 @@ def requested_events(body: bytes) -> Sequence[str]:
         raise _bad_format("unexpected end of JSON input" if not body else f"invalid JSON: {error}") from None
     if not isinstance(document, dict):
         raise _bad_format('expected a JSON object with the list "events"')
-    if document.get("configurationKeys"):
+    if "configurationKeys" in document:
         raise _bad_format("configurationKeys are deprecated; use environment variables instead")
     events = document.get("events") or []
     if not isinstance(events, list) or not all(isinstance(event, str) for event in events):

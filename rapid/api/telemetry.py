@@ -5,6 +5,7 @@ Sources: AWS developer guide, "Lambda Telemetry API reference" and "Using the La
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from starlette.types import Receive, Scope, Send
@@ -22,6 +23,13 @@ OK = b'"OK"'
 class Subscribable(Protocol):
     """An environment, as far as these calls see it."""
 
+    def check_extension(self, identifier: str) -> None:
+        """See that there is an extension of that identifier.
+
+        Raises:
+            Refused: 403, there is none.
+        """
+
     def subscribe(self, identifier: str, subscription: Subscription) -> None:
         """Subscribe the extension of that identifier.
 
@@ -31,10 +39,16 @@ class Subscribable(Protocol):
 
 
 class TelemetryApi:
-    """The calls of both APIs, each an ASGI callable that may raise `Refused`."""
+    """The calls of both APIs, each an ASGI callable that may raise `Refused`.
 
-    def __init__(self, environment: Subscribable) -> None:
+    Args:
+        environment: whom they concern.
+        own_ports: the server's, to which no events may go.
+    """
+
+    def __init__(self, environment: Subscribable, own_ports: Collection[int]) -> None:
         self._environment = environment
+        self._own_ports = own_ports
 
     def faces(self) -> list[Face]:
         """Method, path and server of every call; AWS's guide writes the paths with and without a slash at the end."""
@@ -56,9 +70,9 @@ class TelemetryApi:
     async def _subscribe(self, api: Api, scope: Scope, receive: Receive, send: Send) -> None:
         """Who calls, then what it asks for, then whether it may."""
         identifier = extension_identifier(scope)
+        self._environment.check_extension(identifier)
         body = await small_body(receive)
         if body is None:
             return
-        server = scope.get("server")  # where this very listener is, so where no events may go
-        self._environment.subscribe(identifier, parse(api, body, server[1] if server else None))
+        self._environment.subscribe(identifier, parse(api, body, self._own_ports))
         await respond(send, 200, [JSON_TYPE], OK)

@@ -14,7 +14,7 @@ import logging
 import os
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -208,10 +208,13 @@ def oom_kills(events: Path) -> int:
     return int(found[1]) if found else 0
 
 
-def account_factory(proc: Path = Path("/proc"), pid: int | None = None) -> AccountFactory:
+def account_factory(
+    orphans: Callable[[], Sequence[int]] = lambda: (), proc: Path = Path("/proc"), pid: int | None = None
+) -> AccountFactory:
     """How environments get their accounts on this system: in control groups where that is permitted, else by /proc.
 
     Args:
+        orphans: see `ProcAccount`.
         proc: where /proc is.
         pid: this process, as the group's list names it.
     """
@@ -227,8 +230,8 @@ def account_factory(proc: Path = Path("/proc"), pid: int | None = None) -> Accou
                 log.warning("no control group for %s: %s", name, error.strerror or error)
         if found:
             version, folder = found
-            return ProcAccount(limit_kib, lambda: oom_kills(folder / version.events))
-        return ProcAccount(limit_kib)
+            return ProcAccount(limit_kib, lambda: oom_kills(folder / version.events), orphans)
+        return ProcAccount(limit_kib, orphans=orphans)
 
     return open_account
 

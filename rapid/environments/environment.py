@@ -190,6 +190,14 @@ class Environment:
         """
         self._apply(self._lifecycle.extension_error(given, identifier, error_type, time.monotonic()))
 
+    def check_extension(self, identifier: str) -> None:
+        """See that there is an extension of that identifier.
+
+        Raises:
+            Refused: unknown.
+        """
+        self._lifecycle.extensions.find(identifier)
+
     def subscribe(self, identifier: str, subscription: Subscription) -> None:
         """An extension subscribes to telemetry.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rapid.environments.proc import children, descendants, read
@@ -15,6 +15,12 @@ FRESH = 0.01
 
 REST = 400
 """How many times as long as a look took there is none: each kind costs a quarter percent of a processor."""
+
+LONGEST_REST = 0.1
+"""Seconds without a look, at most, however many processes there are: memory grows by a gigabyte in one."""
+
+REST_OVER = 20
+"""The same as `REST`, for asking what is shared when the limit seems passed: then it costs up to five percent."""
 
 _PEAK = re.compile(rb"VmHWM:\s+(\d+)")
 _RESIDENT = re.compile(rb"VmRSS:\s+(\d+)")
@@ -73,6 +79,7 @@ class ProcAccount:
     Args:
         limit_kib: the function's memory size, KiB.
         oom_kills: how many processes the kernel has ended by now where this one lives; a container has its own limit.
+        orphans: processes that are ours to wait for since those who started them have left: the environment's too.
         clock: seconds that only grow.
     """
 
@@ -80,10 +87,12 @@ class ProcAccount:
         self,
         limit_kib: int,
         oom_kills: Callable[[], int] = lambda: 0,
+        orphans: Callable[[], Sequence[int]] = lambda: (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limit_kib = limit_kib
         self._oom_kills = oom_kills
+        self._orphans = orphans
         self._clock = clock
         self._roots: dict[int, _Root] = {}
         self._begin()
@@ -93,7 +102,7 @@ class ProcAccount:
         self._used = 0.0
         self._exceeded = False
         self._killed_before = self._oom_kills()
-        self._read_at = self._look_due = self._ask_due = -FRESH
+        self._read_at = self._look_due = self._ask_due = self._confirm_due = -FRESH
         self._overlap = 0  # KiB of the sum of peaks that were counted more than once,
         self._asked: list[int] = []  # when these were alive
 
@@ -117,11 +126,11 @@ class ProcAccount:
             return self._used
         uses = list(self._uses())
         looked = self._clock()
-        self._look_due = looked + REST * (looked - begun)
+        self._look_due = looked + min(REST * (looked - begun), LONGEST_REST)
         held = sum(use.held for use in uses)
         over = held > self._limit_kib
         gap = len(uses) > 1 and sum(use.peak for use in uses) > self._peak_kib
-        if (over or gap) and looked >= self._ask_due:
+        if (over and looked >= self._confirm_due) or (gap and looked >= self._ask_due):
             shares = self._ask(uses)
             held = min(held, shares)
             self._exceeded = self._exceeded or held > self._limit_kib
@@ -188,6 +197,7 @@ class ProcAccount:
         self._asked = [use.pid for use in uses]
         now = self._clock()
         self._ask_due = now + REST * (now - begun)
+        self._confirm_due = now + REST_OVER * (now - begun)
         return held
 
     def _uses(self) -> Iterator[_Use]:
@@ -200,11 +210,17 @@ class ProcAccount:
                 continue
             yield _Use(pid, status)
             several = _number(_THREADS, status) > 1  # each thread has children of its own
-            for child in children(pid) if several else [int(child) for child in told.split()]:
-                for each in (child, *descendants(child)):
-                    status = read(f"/proc/{each}/status")
-                    if status:
-                        yield _Use(each, status)
+            yield from _trees(children(pid) if several else [int(child) for child in told.split()])
+        yield from _trees(self._orphans())
+
+
+def _trees(pids: Iterable[int]) -> Iterator[_Use]:
+    """These processes, and all that descend from them."""
+    for pid in pids:
+        for each in (pid, *descendants(pid)):
+            status = read(f"/proc/{each}/status")
+            if status:
+                yield _Use(each, status)
 
 
 def _opened(path: str) -> int | None:

@@ -1,13 +1,15 @@
 """The one place that waits for processes.
 
-As PID 1 of a container rapid inherits every orphan; a single `waitpid(-1)` loop, run when SIGCHLD arrives, serves both
-them and the runtimes: a status is handed to whoever watches that process, and an orphan's is dropped.
+rapid inherits every orphan below it, as PID 1 of a container or as a "subreaper" elsewhere. A single `waitpid(-1)`
+loop, run when SIGCHLD arrives, serves both them and the processes of environments: a status is handed to whoever
+watches that process, and an orphan's is dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 from collections.abc import Callable
@@ -46,6 +48,7 @@ class Reaper:
             loop.call_soon_threadsafe(self.collect)
 
         signal.signal(signal.SIGCHLD, record)
+        _adopt_orphans()
 
     def remove(self) -> None:
         """Stop collecting."""
@@ -55,12 +58,15 @@ class Reaper:
         """Call `on_exit` once when process `pid` has left; to be called before the loop runs again after its start."""
         self._watched[pid] = on_exit
 
+    def orphans(self) -> list[int]:
+        """What a function has left behind: this process is the parent of all below it who have lost theirs."""
+        return [pid for pid in children(os.getpid()) if pid not in self._watched]
+
     def end_orphans(self) -> None:
-        """End what a function has left behind: as PID 1, this process is the parent of all who have lost theirs."""
-        for pid in children(os.getpid()):
-            if pid not in self._watched:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
+        """End them."""
+        for pid in self.orphans():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
 
     def collect(self) -> None:
         """Take in every child that has left by now."""
@@ -74,3 +80,13 @@ class Reaper:
             on_exit = self._watched.pop(pid, None)
             if on_exit:
                 on_exit(Exit(os.waitstatus_to_exitcode(status), usage.ru_maxrss))
+
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of orphans below this process even where it is not PID 1 (Linux 3.4)."""
+    if os.getpid() != 1:
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rapid.core.records import InitReport, InitStart, InvokeStart, Record
+from rapid.core.records import InitReport, InitRuntimeDone, InitStart, InvokeRuntimeDone, InvokeStart, Record
 from rapid.telemetry.console import Console
 from rapid.telemetry.lines import Formatter
 from rapid.telemetry.publisher import Publisher
@@ -33,6 +33,7 @@ class EnvironmentLog:
         self._console = console
         self._formatter = formatter
         self._publisher = publisher
+        self._function: Writer | None = None
         self._tail = bytearray()
         self._init_inside = False  # of the invocation that begins next
 
@@ -40,7 +41,9 @@ class EnvironmentLog:
         """Where a process writes: the runtime, or the extension of that name."""
         if extension is not None:
             return Writer(self, self._publisher.extension, lambda: self._publisher.wants_extension_logs)
-        return Writer(self, self._publisher.function, lambda: self._publisher.wants_function_logs, self._level)
+        function = Writer(self, self._publisher.function, lambda: self._publisher.wants_function_logs, self._level)
+        self._function = function
+        return function
 
     def write(self, data: bytes, writer: object) -> bool:
         """Take what `writer` wrote; False asks for a pause."""
@@ -57,6 +60,8 @@ class EnvironmentLog:
             self._publisher.restart()
         if isinstance(record, InvokeStart | InitStart):
             self._cut_tail(record)
+        elif self._function and isinstance(record, InvokeRuntimeDone | InitRuntimeDone):
+            self._function.end_line()
         self._platform(self._formatter.render(record, max_memory_mb))
         self._publisher.record(record, max_memory_mb)
         if isinstance(record, InitReport):

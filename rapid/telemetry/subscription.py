@@ -7,6 +7,7 @@ Sources: AWS developer guide, "Lambda Telemetry API reference" and "Using the La
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -111,13 +112,13 @@ class Subscription:
 _RANGES = {"maxItems": (1_000, 10_000), "maxBytes": (262_144, 1_048_576), "timeoutMs": (25, 30_000)}
 
 
-def parse(api: Api, body: bytes, runtime_api_port: int | None = None) -> Subscription:
+def parse(api: Api, body: bytes, own_ports: Collection[int] = ()) -> Subscription:
     """The subscription that a body asks for. Fields that nobody knows are passed over.
 
     Args:
         api: whose body it is.
         body: JSON.
-        runtime_api_port: port of the environment's own Runtime API, which cannot be a destination.
+        own_ports: the server's, which cannot be a destination: an event that makes events has no end.
 
     Raises:
         Refused: 400, with all that is wrong.
@@ -128,15 +129,15 @@ def parse(api: Api, body: bytes, runtime_api_port: int | None = None) -> Subscri
         raise api.validation_error(f"request body is not valid JSON: {error}") from None
     if not isinstance(document, dict):
         raise api.validation_error(f"request body should be a JSON object, not {_shown(document)}")
-    return _Reader(api, runtime_api_port).read(document)
+    return _Reader(api, own_ports).read(document)
 
 
 class _Reader:
     """Reads one body and gathers what is wrong with it."""
 
-    def __init__(self, api: Api, runtime_api_port: int | None) -> None:
+    def __init__(self, api: Api, own_ports: Collection[int]) -> None:
         self._api = api
-        self._runtime_api_port = runtime_api_port
+        self._own_ports = own_ports
         self._wrong: list[str] = []
 
     def read(self, document: dict[str, Any]) -> Subscription:
@@ -246,8 +247,8 @@ class _Reader:
         return (split, port) if len(self._wrong) == wrong else None
 
     def _not_ours(self, port: int) -> int:
-        if port == self._runtime_api_port:
-            self._wrong.append(f"destination should have a port other than the Runtime API's own, {port}")
+        if port in self._own_ports:
+            self._wrong.append(f"destination should have a port other than rapid's own, {port}")
         return port
 
 

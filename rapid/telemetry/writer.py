@@ -62,6 +62,10 @@ class Writer:
     def end(self) -> None:
         """Its streams are over: what was begun is all that there will be."""
         self._take_frames(self._frames.flush(time.time()))
+        self.end_line()
+
+    def end_line(self) -> None:
+        """An unfinished line is over: what comes next belongs to something else."""
         begun = self._lines.flush()
         if self._level is not None:
             self._take_lines(begun)

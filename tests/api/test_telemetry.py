@@ -15,6 +15,7 @@ from rapid.core.errors import Refused
 from rapid.telemetry.subscription import Api, Subscription
 
 UUID = "01234567-89ab-4cde-8f01-23456789abcd"
+UNKNOWN = "Extension.UnknownExtensionIdentifier"
 PORT = 9001
 GOOD = {"types": ["platform"], "destination": {"protocol": "HTTP", "URI": "http://sandbox.localdomain:8080"}}
 
@@ -25,6 +26,10 @@ class Asked:
     def __init__(self, refusal: Refused | None = None) -> None:
         self.subscriptions: list[tuple[str, Subscription]] = []
         self._refusal = refusal
+
+    def check_extension(self, identifier: str) -> None:
+        if self._refusal and self._refusal.error_type == UNKNOWN:
+            raise self._refusal
 
     def subscribe(self, identifier: str, subscription: Subscription) -> None:
         if self._refusal:
@@ -37,7 +42,7 @@ def put(
 ) -> tuple[int, dict[bytes, bytes], bytes]:
     """Status, headers and body of the answer; nothing when the client is told nothing."""
     headers = [] if identifier is None else [(b"lambda-extension-identifier", identifier.encode())]
-    scope = {"type": "http", "method": "PUT", "path": path, "headers": headers, "server": ("127.0.0.1", PORT)}
+    scope = {"type": "http", "method": "PUT", "path": path, "headers": headers}
     given = json.dumps(GOOD).encode() if body is None else body
     pieces: list[Message] = [
         {"type": "http.request", "body": given[:10], "more_body": True},
@@ -51,7 +56,9 @@ def put(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    (face,) = [serve for method, at, serve in TelemetryApi(environment).faces() if (method, at) == ("PUT", path)]
+    (face,) = [
+        serve for method, at, serve in TelemetryApi(environment, [PORT]).faces() if (method, at) == ("PUT", path)
+    ]
     asyncio.run(face(scope, receive, send))  # type: ignore[arg-type]
     start, end = sent
     return start["status"], dict(start["headers"]), end["body"]
@@ -119,3 +126,9 @@ def test_what_the_environment_refuses_is_passed_on(api: Api) -> None:
     with pytest.raises(Refused) as caught:
         put(Asked(refusal))
     assert caught.value is refusal
+
+
+def test_an_unknown_extension_is_told_so_whatever_it_asks_for() -> None:
+    environment = Asked(Refused(403, UNKNOWN, "Unknown extension"))
+    with pytest.raises(Refused, match=UNKNOWN):
+        put(environment, body=b"not JSON")

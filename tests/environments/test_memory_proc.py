@@ -68,7 +68,7 @@ class Account(ProcAccount):
 
     def __init__(self, limit_kib: int = LIMIT, oom_kills: Callable[[], int] = lambda: 0) -> None:
         self.now = 0.0
-        super().__init__(limit_kib, oom_kills, lambda: self.now)
+        super().__init__(limit_kib, oom_kills, clock=lambda: self.now)
 
     def sample(self) -> float:
         self.now += 60
@@ -229,7 +229,7 @@ def test_a_process_that_has_left_is_no_trouble(played: list[Played], account: Ac
 
 def test_looks_that_take_long_are_rare(played: list[Played]) -> None:
     ticks = itertools.count()
-    account = ProcAccount(100 * MB, clock=lambda: float(next(ticks)))
+    account = ProcAccount(100 * MB, clock=lambda: next(ticks) * 0.0001)
     account.add(played[0].process.pid)
     before = account.sample()
     played[0].takes(80)
@@ -237,6 +237,30 @@ def test_looks_that_take_long_are_rare(played: list[Played]) -> None:
     for _ in range(500):
         next(ticks)
     assert account.sample() > before + 0.7
+    account.close()
+
+
+def test_there_is_never_long_without_a_look(played: list[Played]) -> None:
+    ticks = itertools.count()
+    account = ProcAccount(100 * MB, clock=lambda: next(ticks) * 0.05)  # as with hundreds of processes
+    account.add(played[0].process.pid)
+    before = account.sample()
+    played[0].takes(80)
+    for _ in range(2):
+        next(ticks)
+    assert account.sample() > before + 0.7
+    account.close()
+
+
+def test_an_orphan_counts(played: list[Played]) -> None:
+    orphans: list[int] = []
+    account = ProcAccount(200 * MB, orphans=lambda: orphans)
+    account.add(played[0].process.pid)
+    alone = account.peak_kib()
+    played[1].takes(60)
+    orphans.append(played[1].process.pid)
+    account.sample()
+    assert account.peak_kib() > alone + 59 * MB
     account.close()
 
 

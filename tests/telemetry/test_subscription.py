@@ -10,7 +10,7 @@ import pytest
 from rapid.core.errors import Refused
 from rapid.telemetry.subscription import Api, Buffering, HttpDestination, Subscription, TcpDestination, parse
 
-RUNTIME_API = 9001
+OWN_PORTS = (9001, 8080)
 
 
 def body(**changed: Any) -> bytes:
@@ -29,7 +29,7 @@ def to(uri: object, **more: object) -> dict[str, object]:
 
 def refused(api: Api, given: bytes) -> Refused:
     with pytest.raises(Refused) as caught:
-        parse(api, given, RUNTIME_API)
+        parse(api, given, OWN_PORTS)
     return caught.value
 
 
@@ -40,7 +40,7 @@ def test_what_samples_send() -> None:
         destination=to("http://sandbox.localdomain:8080", method="POST", encoding="JSON"),
         comment="fields that nobody knows are passed over",
     )
-    assert parse(Api.TELEMETRY, given, RUNTIME_API) == Subscription(
+    assert parse(Api.TELEMETRY, given, OWN_PORTS) == Subscription(
         Api.TELEMETRY,
         "2022-12-13",
         ("platform", "function", "extension"),
@@ -84,7 +84,7 @@ def test_schema_versions(api: Api, schema: str) -> None:
     ],
 )
 def test_http_destinations(uri: str, destination: HttpDestination) -> None:
-    assert parse(Api.TELEMETRY, body(destination=to(uri)), RUNTIME_API).destination == destination
+    assert parse(Api.TELEMETRY, body(destination=to(uri)), OWN_PORTS).destination == destination
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ LOOPBACK = (
         ({"destination": to("http://me@sandbox:80/")}, LOOPBACK + '"me@sandbox:80"'),
         (
             {"destination": to("http://sandbox:9001/x")},
-            "destination should have a port other than the Runtime API's own, 9001",
+            "destination should have a port other than rapid's own, 9001",
         ),
         (
             {"destination": to("http://sandbox:80", encoding="XML")},
@@ -193,8 +193,8 @@ LOOPBACK = (
             'destination.port should be an integer from 1 to 65535, not "80"',
         ),
         (
-            {"destination": {"protocol": "TCP", "port": 9001}},
-            "destination should have a port other than the Runtime API's own, 9001",
+            {"destination": {"protocol": "TCP", "port": 8080}},
+            "destination should have a port other than rapid's own, 8080",
         ),
         (
             {"destination": {"protocol": "TCP", "URI": "http://sandbox:80"}},

@@ -87,3 +87,14 @@ def test_with_a_level_a_line_is_shown_when_it_is_whole() -> None:
     assert notes.console == b""
     notes.writer.end()
     assert (notes.console, notes.messages) == (b"begun\n", ["begun"])
+
+
+@pytest.mark.parametrize("level", [None, "INFO"])
+def test_what_an_invocation_has_not_ended_is_not_joined_to_the_next(level: str | None) -> None:
+    notes = Notes(level)
+    notes.writer.output(b"partial")
+    notes.writer.end_line()
+    notes.writer.output(b'{"level": "ERROR"}\n')
+    assert notes.messages == ["partial", '{"level": "ERROR"}']
+    notes.writer.end_line()
+    assert len(notes.messages) == 2

@@ -121,8 +121,8 @@ class Lifecycle:
             return [do.Deliver(self._work.progress.attempt)]
         return []
 
-    def answering(self, given: RuntimeInput, request_id: str, invocation_id: str | None, now: float) -> list[Effect]:
-        """The runtime begins to answer its invocation; refused in AWS's order: id first, then state.
+    def answering(self, given: RuntimeInput, request_id: str, invocation_id: str | None, now: float) -> None:
+        """The runtime begins to answer its invocation, which has no effect by itself; refused by id first, then state.
 
         Args:
             given: RESPOND or FAIL.
@@ -136,7 +136,6 @@ class Lifecycle:
         self._work.check(request_id, invocation_id)
         self._standing.runtime = move(self._present(given), given)
         self._work.answering(now)
-        return []
 
     def answered(self, request_id: str, outcome: Outcome, now: float) -> list[Effect]:
         """The answer that was begun is whole, or will never be: `outcome` is for the caller.

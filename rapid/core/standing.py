@@ -29,6 +29,8 @@ class Standing:
     @property
     def phase(self) -> Phase:
         """The phase that they hold the environment in together."""
+        if not self.extensions:  # asked for several times in each invocation
+            return RUNTIME_PHASE[self.runtime] if self.runtime else Phase.ABSENT
         parties = [EXTENSION_PHASE[extension.state] for extension in self.extensions]
         if self.runtime:
             parties.append(RUNTIME_PHASE[self.runtime])

@@ -85,6 +85,7 @@ class Environment:
             do.Answer: self._answer,
             do.Abandon: self._abandon,
             records.InvokeStart: self._quick_record,
+            records.InvokeRuntimeDone: self._runtime_done,
             records.InvokeReport: self._report,
         }
 
@@ -134,7 +135,7 @@ class Environment:
         Raises:
             Refused: wrong id, or not in this state.
         """
-        self._apply(self._lifecycle.answering(given, request_id, invocation_id, time.monotonic()))
+        self._lifecycle.answering(given, request_id, invocation_id, time.monotonic())
         return self._pending.stream if self._pending else None
 
     def answered(self, request_id: str, outcome: Outcome) -> None:
@@ -271,6 +272,10 @@ class Environment:
     def _quick_record(self, record: records.Record) -> None:
         """A record before which nobody can have written anything that belongs before it."""
         self._log.record(record, 0)
+
+    def _runtime_done(self, record: records.InvokeRuntimeDone) -> None:
+        """A record that nobody may want: the report behind it takes in what was written."""
+        (self._record if self._log.has_platform_subscriber else self._quick_record)(record)
 
     def _record(self, record: records.Record) -> None:
         self._parties.drain()

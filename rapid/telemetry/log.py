@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rapid.core.records import InitReport, InitRuntimeDone, InitStart, InvokeRuntimeDone, InvokeStart, Record
+from rapid.core.records import (
+    InitReport,
+    InitRuntimeDone,
+    InitStart,
+    InvokeReport,
+    InvokeRuntimeDone,
+    InvokeStart,
+    Record,
+)
 from rapid.telemetry.console import Console
 from rapid.telemetry.lines import Formatter
 from rapid.telemetry.publisher import Publisher
@@ -54,13 +62,18 @@ class EnvironmentLog:
         """Call `callback` once when the console has room again."""
         self._console.on_drained(callback)
 
+    @property
+    def has_platform_subscriber(self) -> bool:
+        """Whether records go further than to the log."""
+        return self._publisher.wants_platform
+
     def record(self, record: Record, max_memory_mb: int) -> None:
         """Log a platform record."""
         if isinstance(record, InitStart):
             self._publisher.restart()
         if isinstance(record, InvokeStart | InitStart):
             self._cut_tail(record)
-        elif self._function and isinstance(record, InvokeRuntimeDone | InitRuntimeDone):
+        elif self._function and isinstance(record, InvokeRuntimeDone | InvokeReport | InitRuntimeDone):
             self._function.end_line()
         self._platform(self._formatter.render(record, max_memory_mb))
         self._publisher.record(record, max_memory_mb)

@@ -36,6 +36,7 @@ class Publisher:
         monotonic: the core's clock.
 
     Attributes:
+        wants_platform: whether records go anywhere.
         wants_function_logs: whether messages given to `function` go anywhere.
         wants_extension_logs: whether messages given to `extension` go anywhere.
     """
@@ -71,7 +72,7 @@ class Publisher:
         if isinstance(record, InitStart):
             self._replay = Replay()
             self._arrange()
-        if not self._wants_platform:
+        if not self.wants_platform:
             return
         now = self._wall()
         self._platform(Happened(record, now, now - self._monotonic(), max_memory_mb))
@@ -172,7 +173,7 @@ class Publisher:
             for stream, readers in self._readers.items():
                 if stream in subscription.types:
                     readers.setdefault(_sees_objects(subscription), []).append(subscriber)
-        self._wants_platform = bool(self._platforms) or self._replay is not None
+        self.wants_platform = bool(self._platforms) or self._replay is not None
         self.wants_function_logs = bool(self._readers["function"]) or self._replay is not None
         self.wants_extension_logs = bool(self._readers["extension"]) or self._replay is not None
 

@@ -116,3 +116,15 @@ def test_an_event_of_many_small_values_does_not_take_the_servers_memory(engine: 
         call(container.address, "POST", path, event)  # the function may well die of it
         assert container.invoke({"say": "still here"}).json["answer"] == {"say": "still here"}
         assert container.state["Running"]
+
+
+def test_a_privileged_root_hands_its_control_group_to_the_function(engine: Engine, function: str) -> None:
+    flags = ("--privileged", "--user", "root")
+    with engine.running(function, flags=flags, LOG_LEVEL="debug", AWS_LAMBDA_FUNCTION_MEMORY_SIZE="128") as container:
+        if "memory is accounted in control groups" not in container.logs():
+            pytest.skip("this engine gives a privileged container no control group that is its own")
+        reply = container.invoke({"do": "allocate", "megabytes": 400})
+        assert reply.json["errorType"] == "Runtime.OutOfMemory"
+        container.said(f"REPORT RequestId: {reply.headers['x-amzn-requestid']}")
+        assert re.search(r"Max Memory Used: 128 MB\t.*Error Type: Runtime.OutOfMemory", container.logs())
+        assert container.exec("true").returncode == 0

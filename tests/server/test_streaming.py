@@ -244,7 +244,7 @@ def test_200_mb_pass_in_constant_memory(played: Played) -> None:
             answer.write(piece)
         peak = _resident(played.program)
         assert answer.finish().status == 202
-    reader.join(PATIENCE)
+    reader.join(3 * PATIENCE)
     assert received == count * len(piece)
     assert peak - before < 30 * 1024
     played.works()
@@ -266,7 +266,7 @@ def test_more_than_200_mb_is_an_error_at_the_end(played: Played) -> None:
         for _ in range(201):
             answer.write(b"x" * 1024 * 1024)
         assert answer.finish().status == 413
-    reader.join(PATIENCE)
+    reader.join(3 * PATIENCE)
     assert kinds == ["Function.ResponseSizeTooLarge"]
     played.works()
 

@@ -10,7 +10,7 @@ import pytest
 from rapid.core.errors import Refused
 from rapid.telemetry.subscription import Api, Buffering, HttpDestination, Subscription, TcpDestination, parse
 
-OWN_PORTS = (9001, 8080)
+OWN_PORTS = (9001, 9000)
 
 
 def body(**changed: Any) -> bytes:
@@ -193,8 +193,8 @@ LOOPBACK = (
             'destination.port should be an integer from 1 to 65535, not "80"',
         ),
         (
-            {"destination": {"protocol": "TCP", "port": 8080}},
-            "destination should have a port other than rapid's own, 8080",
+            {"destination": {"protocol": "TCP", "port": 9000}},
+            "destination should have a port other than rapid's own, 9000",
         ),
         (
             {"destination": {"protocol": "TCP", "URI": "http://sandbox:80"}},

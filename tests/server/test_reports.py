@@ -56,6 +56,7 @@ def served(tmp_path: Path) -> Iterator[Program]:
     (tmp_path / "app.py").write_text(APP)
     env = {"AWS_LAMBDA_FUNCTION_TIMEOUT": "20", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512"}
     with running("app.handler", tmp_path, **env, AWS_LAMBDA_FUNCTION_VERSION="42") as program:
+        program.said("^INIT_START")  # the lines of invocations come behind it
         yield program
 
 

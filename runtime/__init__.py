@@ -5,7 +5,10 @@ This folder is a program, started by the `bootstrap` beside it; nobody imports i
     __main__                the narrowed import path, the private package name
     start                   composition: reads the environment, puts the parts together
     loop                    next, call, respond
-    client, connection      the Runtime API; HTTP/1.1 on one keep-alive connection
+    completion, event_loop  what is not over when the handler returns: coroutines, generators
+    streaming, response     a response that is sent while it is being written
+    client                  the Runtime API
+    connection, upload      HTTP/1.1 on one keep-alive connection; one for each streamed response
     handler, marshal, context, report, errors, paths
     logs, formats, log_handler, json_records, frames, frame_types
 

@@ -7,7 +7,16 @@ import sys
 from .connection import BrokenReplyError, Connection, DisconnectedError, Reply
 from .errors import RuntimeAPIError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .upload import Upload
+
 _PREFIX = "/2018-06-01/runtime"
+_STREAMED = (
+    "Lambda-Runtime-Function-Response-Mode: streaming\r\n"
+    "Transfer-Encoding: chunked\r\n"
+    "Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n"
+)
 _MAX_CAUSE = 1024 * 1024
 """Bytes; AWS drops a `Lambda-Runtime-Function-XRay-Error-Cause` of this length or more."""
 
@@ -84,6 +93,38 @@ class RuntimeClient:
             headers += f"Lambda-Runtime-Function-XRay-Error-Cause: {cause}\r\n"
         self._answer(invocation, "error", headers, body)
 
+    def open_response(self, request_id: str, invocation_id: str | None, content_type: str) -> Upload:
+        """A result that is going to be sent while it is being made."""
+        from .upload import Upload
+
+        path = f"{_PREFIX}/invocation/{request_id}/response"
+        headers = f"Content-Type: {content_type}\r\n{_STREAMED}{_invocation_id_header(invocation_id)}"
+        return Upload(self._address, path, f"POST {path}{self._common}{headers}\r\n".encode())
+
+    def close_response(self, upload: Upload, trailers: bytes = b"") -> None:
+        """Send the end of a result. That it was not taken is the end of the invocation, not of the loop."""
+        from .upload import reason_of
+
+        try:
+            self._check(upload.path, upload.finish(trailers))
+        except Exception as error:
+            _complain(f"POST {upload.path} failed: {reason_of(error)}")
+        finally:
+            upload.close()
+
+    def fail_response(self, upload: Upload, body: bytes, error_type: str) -> None:
+        """End a result, of which some has been sent, with an error: its JSON, if that is no longer than headers may be,
+        and its type.
+        """
+        from .paths import library_module
+
+        kind = _error_type_header(error_type) or _error_type_header("Unknown")
+        document = library_module("binascii").b2a_base64(body, newline=False)
+        trailers = kind.encode()
+        if len(document) < _MAX_CAUSE:
+            trailers += b"Lambda-Runtime-Function-Error-Body: %b\r\n" % document
+        self.close_response(upload, trailers)
+
     def fail_init(self, body: bytes, error_type: str) -> None:
         """Report that the runtime cannot serve invocations; raises `RuntimeAPIError` when that cannot be told."""
         path = f"{_PREFIX}/init/error"
@@ -92,8 +133,7 @@ class RuntimeClient:
 
     def _answer(self, invocation: Invocation, kind: str, headers: str, body: bytes) -> None:
         path = f"{_PREFIX}/invocation/{invocation.request_id}/{kind}"
-        if invocation.invocation_id is not None:
-            headers += f"Lambda-Runtime-Invocation-Id: {invocation.invocation_id}\r\n"
+        headers += _invocation_id_header(invocation.invocation_id)
         head = self._head(path, headers, body)
         if self._pipelined:
             self._kept = path, head, body
@@ -157,6 +197,10 @@ class RuntimeClient:
 
     def _failure(self, reason: str) -> RuntimeAPIError:
         return RuntimeAPIError(f"the Runtime API at {self._address} failed: {reason}")
+
+
+def _invocation_id_header(invocation_id: str | None) -> str:
+    return "" if invocation_id is None else f"Lambda-Runtime-Invocation-Id: {invocation_id}\r\n"
 
 
 def _error_type_header(error_type: str) -> str:

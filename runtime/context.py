@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from time import time
 
 from .errors import CONTEXT_UNMARSHAL_ERROR, FaultError
@@ -11,12 +12,17 @@ from .paths import library_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from .client import Invocation
     from .marshal import JSONValue
+    from .response import Response
+    from .streaming import ResponseStream
 
+    NewStream = Callable[[str, str | None], ResponseStream]
+
+_making_a_stream = allocate_lock()
 _W3C_FIELDS = ("traceparent", "tracestate", "baggage")
 
 
@@ -79,9 +85,17 @@ class LambdaContext:
 
     `memory_limit_in_mb` is a string of MiB; `aws_request_id`, `invoked_function_arn` and `tenant_id` belong to this
     invocation. https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
+
+    `new_stream` makes the response stream of a request and invocation id.
     """
 
-    def __init__(self, invocation: Invocation, function: FunctionFacts) -> None:
+    # What AWS's context does not have stays out of `__dict__`, where users look for the fields, and out of pickles.
+    __slots__ = ("__dict__", "__weakref__", "_invocation_id", "_new_stream", "_stream")
+
+    def __init__(self, invocation: Invocation, function: FunctionFacts, new_stream: NewStream) -> None:
+        self._invocation_id = invocation.invocation_id
+        self._new_stream: NewStream | None = new_stream
+        self._stream: ResponseStream | None = None
         client = _parse_header(invocation.client_context, "Client Context")
         cognito = _parse_header(invocation.cognito_identity, "Cognito Identity")
         self.aws_request_id = invocation.request_id
@@ -109,6 +123,30 @@ class LambdaContext:
     def w3c(self) -> dict[str, str]:
         """The W3C trace context of the invocation: `traceparent`, `tracestate` and `baggage`, those that were sent."""
         return dict(self._w3c_fields)
+
+    @property
+    def response_stream(self) -> ResponseStream:
+        """The response, for the handler to write piece by piece; RuntimeError where there is no invocation under way.
+
+        Once something has been written to it, what the handler returns is not sent.
+        """
+        with _making_a_stream:
+            # A copy of a context has none of the three.
+            new_stream: NewStream | None = getattr(self, "_new_stream", None)
+            if new_stream is None:
+                raise RuntimeError("the invocation has ended, or this is a copy of its context")
+            if self._stream is None:
+                self._stream = new_stream(self.aws_request_id, self._invocation_id)
+            return self._stream
+
+    def take_response(self) -> Response | None:
+        """For the runtime, when the handler has ended: what it has streamed, if anything. Nobody can any more."""
+        with _making_a_stream:
+            self._new_stream = None
+            return None if self._stream is None else self._stream.response
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__
 
     def log(self, msg: object) -> None:
         """Write `msg` to the log as it is, without a newline."""

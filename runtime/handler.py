@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    Handler = Callable[[Any, Any], Any]
+    Result = Any
+    Handler = Callable[[Any, Any], Result]
+
+# `inspect` has these as CO_GENERATOR and so on; to import it costs milliseconds.
+_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
+_DEEPEST = 100
 
 
 def load_handler(name: str) -> Handler:
@@ -46,3 +51,40 @@ def load_handler(name: str) -> Handler:
     except AttributeError:
         raise FaultError(HANDLER_NOT_FOUND, f"Handler '{function_name}' missing on module '{module_name}'") from None
     return handler
+
+
+class Kind:
+    """What calling a handler gives. `is_async`: a coroutine or an async generator; `is_generator`: either generator."""
+
+    __slots__ = ("is_async", "is_generator")
+
+    def __init__(self, flags: int) -> None:
+        self.is_async = bool(flags & (_COROUTINE | _ASYNC_GENERATOR))
+        self.is_generator = bool(flags & (_GENERATOR | _ASYNC_GENERATOR))
+
+
+def kind_of(handler: Handler) -> Kind:
+    """The kind of the function that a handler comes to, below decorators, partials, methods, and `__call__`."""
+    function = handler
+    flags = 0
+    try:
+        for _ in range(_DEEPEST):
+            inner = _inner(function)
+            if inner is None:
+                flags = function.__code__.co_flags
+                break
+            function = inner
+    except Exception:  # noqa: S110 - no function written in Python, or an object that answers as it likes
+        pass
+    return Kind(flags)
+
+
+def _inner(function: Handler) -> Handler | None:
+    """What a callable calls, as far as can be told; None for a function that is none but itself."""
+    # Whoever made a partial has imported the module; if nobody has, this is none.
+    partial: Any = getattr(sys.modules.get("functools"), "partial", ())
+    name = "func" if isinstance(function, partial) else "__wrapped__"
+    inner: Handler | None = getattr(function, name, None) or getattr(function, "__func__", None)
+    if inner is None and not hasattr(function, "__code__"):
+        inner = type(function).__call__
+    return inner

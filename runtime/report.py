@@ -34,6 +34,8 @@ class ErrorReport:
         self.message = text_of(error)
         traceback = library_module("traceback")
         frames = traceback.extract_tb(_without_own_frames(error.__traceback__))
+        while frames and frames[-1].filename.startswith(_OWN_FOLDER):
+            frames.pop()  # what the function called of the runtime's: a stream's `write`
         self.frames = [(frame.filename, frame.lineno, frame.name) for frame in frames]
         # As bare tuples: of a FrameSummary newer Pythons would also print markers under the line.
         entries = [(frame.filename, frame.lineno, frame.name, frame.line) for frame in frames]

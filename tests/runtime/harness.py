@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from tests.runtime.chunked import Chunks, read_chunks
 from tests.runtime.framed import framed_log, read_frames
 
 BOOTSTRAP = Path(__file__).parents[2] / "bootstrap"
@@ -32,7 +33,10 @@ ARN = "arn:aws:lambda:us-east-1:012345678912:function:f"
 
 @dataclass
 class Event:
-    """One invocation as the API serves it. `post_status` answers the runtime's response or error."""
+    """One invocation as the API serves it. `post_status` answers the runtime's response or error.
+
+    `refuse_after`: of a streamed response so many chunks are read; then it is answered, or dropped if `drop`.
+    """
 
     body: bytes | str = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
@@ -41,6 +45,8 @@ class Event:
     post_status: int = 202
     close_after_next: bool = False
     close_after_post: bool = False
+    refuse_after: int | None = None
+    drop: bool = False
 
 
 @dataclass
@@ -51,6 +57,7 @@ class Request:
     path: str
     headers: dict[str, str]
     body: bytes
+    chunks: Chunks | None = None
 
     @property
     def kind(self) -> str:
@@ -85,17 +92,26 @@ class _Handler(BaseHTTPRequestHandler):
         return self._reply(200, body, headers, event.chunks)
 
     def do_POST(self) -> None:
-        self._record(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
+        chunks = None
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            event = self.server.events[self.server.served - 1]
+            chunks = read_chunks(self.rfile, event.refuse_after)
+            self._record(b"".join(chunks.pieces), chunks)
+            if event.drop:
+                self.close_connection = True
+                return
+        else:
+            self._record(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
         status = 202
         if "/invocation/" in self.path:
             event = self.server.events[self.server.served - 1]
             status, self.close_connection = event.post_status, event.close_after_post
         self._reply(status, b'{"status":"OK"}\n')
 
-    def _record(self, body: bytes) -> None:
+    def _record(self, body: bytes, chunks: Chunks | None = None) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         with self.server.lock:
-            self.server.requests.append(Request(self.command, self.path, headers, body))
+            self.server.requests.append(Request(self.command, self.path, headers, body, chunks))
             self.server.connections.add(self.client_address)
 
     def _reply(self, status: int, body: bytes, headers: dict[str, str] | None = None, chunks: int = 0) -> None:

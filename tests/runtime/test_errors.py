@@ -116,9 +116,3 @@ def test_the_stack_trace_holds_no_frame_of_the_runtime(tmp_path: Path) -> None:
         "requestId": request_id(0),
         "stackTrace": [],
     }
-
-
-def test_an_async_handler_is_not_served_yet(tmp_path: Path) -> None:
-    write(tmp_path, app="async def handler(event, context): return 1")
-    mine, other = both(tmp_path, Event())
-    assert_alike(mine, other)

@@ -140,11 +140,6 @@ def test_a_very_deep_result_is_a_marshal_error(tmp_path: Path) -> None:
     assert run.posts[1].body == b"1"
 
 
-def test_a_coroutine_is_not_a_result(tmp_path: Path) -> None:
-    mine, other = both(write(tmp_path, app=APP), Event('"coroutine()"'))
-    assert said(mine.only) == said(other.only)
-
-
 def test_a_large_result_arrives_whole(tmp_path: Path) -> None:
     write(tmp_path, app="def handler(event, context): return 'x' * event")
     for pipeline in "01":

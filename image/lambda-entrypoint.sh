@@ -42,7 +42,7 @@ delegate() {
 if [ "$(id -u)" = 0 ]; then
     unprivileged="setpriv --reuid=993 --regid=990 --clear-groups"
     if [ "$($unprivileged echo may 2>/dev/null)" = may ]; then
-        delegate 2>/dev/null
+        : "$(delegate 2>/dev/null)"
         exec $unprivileged rapid
     fi
     echo "running as root: this container may not change its user; run it with --user 993:990" >&2

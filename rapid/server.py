@@ -25,6 +25,9 @@ RUNTIME_KEEP_ALIVE = 24 * 3600
 MAX_HOLD = 0.005
 """Seconds that an answer waits for the next one on its connection, when the client has asked for that one already."""
 
+MAX_TAKEN = 256 * 1024
+"""Bytes of a body that are read in one turn of the loop before reading stops at once, if it is to stop."""
+
 INVOKE_KEEP_ALIVE = 75
 """Seconds that an idle caller's connection lives, longer than the load balancers' usual 60."""
 
@@ -89,6 +92,7 @@ class CoalescingTransport(asyncio.Transport):
         self._held = False
         self._timer: asyncio.TimerHandle | None = None
         self._reading = self._wants_to_read = True
+        self._taken = 0
 
     def get_extra_info(self, name: str, default: object = None) -> object:
         """What the transport knows of its socket."""
@@ -122,6 +126,12 @@ class CoalescingTransport(asyncio.Transport):
         self._wants_to_read = False
         self._schedule()
 
+    def took(self, count: int) -> None:
+        """So many bytes of a body have been read: in one turn the loop would read many times as many."""
+        self._taken += count
+        if self._taken > MAX_TAKEN and not self._wants_to_read:
+            self._apply_reading()
+
     def resume_reading(self) -> None:
         """Read on."""
         self._wants_to_read = True
@@ -139,8 +149,12 @@ class CoalescingTransport(asyncio.Transport):
 
     def _end_of_turn(self) -> None:
         self._scheduled = False
+        self._taken = 0
         if not self._held:
             self.flush()
+        self._apply_reading()
+
+    def _apply_reading(self) -> None:
         if self._wants_to_read is not self._reading and not self._transport.is_closing():
             self._reading = self._wants_to_read
             (self._transport.resume_reading if self._reading else self._transport.pause_reading)()
@@ -191,6 +205,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """A piece of the body: it is counted where it is read."""
         self._unparsed = 0
         super().on_body(body)
+        self._coalescing.took(len(body))
 
 
 class Listener(uvicorn.Server):

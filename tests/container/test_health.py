@@ -57,7 +57,7 @@ def test_the_log_shows_an_invocation_once_from_start_to_report(engine: Engine, f
         rf"REPORT RequestId: {request_id}\tDuration: \d+\.\d\d ms\tBilled Duration: \d+ ms\tMemory Size: 3008 MB"
         r"\tMax Memory Used: [1-9]\d* MB\tInit Duration: \d+\.\d\d ms\t"
     )
-    version = r"INIT_START Runtime Version: python:3\.\d+\.rapid\.v\S+\tRuntime Version ARN: arn:aws:lambda:\S+"
+    version = r"INIT_START Runtime Version: provided:rapid\.v\S+\tRuntime Version ARN: arn:aws:lambda:\S+"
     start, end = rf"START RequestId: {request_id} Version: \$LATEST", f"END RequestId: {request_id}"
     lines = [version, start, "echo hello", end, report]
     assert re.fullmatch("\n".join(lines) + "\n", log), log

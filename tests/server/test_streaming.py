@@ -226,7 +226,7 @@ def handler(event, context):
 
 def test_200_mb_pass_in_constant_memory(played: Played) -> None:
     piece, count = b"x" * (1024 * 1024), 200
-    received = 0
+    received, behind = 0, threading.Event()
 
     def read() -> int:
         nonlocal received
@@ -234,6 +234,7 @@ def test_200_mb_pass_in_constant_memory(played: Played) -> None:
             answer = client.invoke_with_response_stream(FunctionName="function", Payload=b"{}")
             for event in answer["EventStream"]:
                 received += len(event.get("PayloadChunk", {}).get("Payload", b""))
+                behind.wait(0.001)  # a caller that reads more slowly than the function writes
         return received
 
     reader = threading.Thread(target=read, daemon=True)
@@ -246,7 +247,7 @@ def test_200_mb_pass_in_constant_memory(played: Played) -> None:
         assert answer.finish().status == 202
     reader.join(3 * PATIENCE)
     assert received == count * len(piece)
-    assert peak - before < 30 * 1024
+    assert peak - before < 20 * 1024
     played.works()
 
 

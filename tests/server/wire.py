@@ -38,7 +38,9 @@ class Connection:
 
     def is_quiet(self) -> bool:
         """Whether nothing has been said, nor the connection closed, by now."""
-        return not select.select([self.sock], [], [], 0)[0]
+        poll = select.poll()  # `select` knows no descriptor above 1023
+        poll.register(self.sock, select.POLLIN)
+        return not poll.poll(0)
 
     def ends(self) -> bool:
         """Wait for the other side to close; False when it says something first."""

@@ -28,8 +28,9 @@ usage: rapid [flags] [--] COMMAND [ARGS...]
 Serves one Lambda function: runs COMMAND as its runtime and answers the Lambda Invoke API.
 
 COMMAND is an executable that speaks the Lambda Runtime API (python -m awslambdaric app.handler, a Go binary, a
-bootstrap script ...) or a handler (app.handler), which runs on rapid's own Python runtime. With no COMMAND, the first
-of /var/runtime/bootstrap, /var/task/bootstrap, /opt/bootstrap that exists.
+bootstrap script ...) or a handler (app.handler, or app:app for an ASGI or WSGI application), which runs
+on rapid's own Python runtime. With no COMMAND, the first of /var/runtime/bootstrap, /var/task/bootstrap,
+/opt/bootstrap that exists.
 
 flags (before or after COMMAND; each also an environment variable):
   --runtime-interface-emulator-address HOST:PORT   where to answer invocations
@@ -54,7 +55,7 @@ AWS_ACCOUNT_ID, AWS_LAMBDA_LOG_FORMAT (Text or JSON), RAPID_SYSTEM_LOG_LEVEL (DE
 BOOTSTRAPS = ("/var/runtime/bootstrap", "/var/task/bootstrap", "/opt/bootstrap")
 """Where a runtime is looked for when no command is given, in this order (AWS: "Custom runtimes")."""
 
-_HANDLER = re.compile(r"[^\s\0]*[^\s\0./]\.[^\W\d]\w*")
+_HANDLER = re.compile(r"[^\s\0:]*[^\s\0:./](\.[^\W\d]\w*|:[^\W\d]\w*(\.[^\W\d]\w*)*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +157,11 @@ def _handler(handler: str, here: str) -> RuntimeCommand:
     """The image's own bootstrap where there is one, else ours on the present interpreter."""
     if Path(BOOTSTRAPS[0]).is_file():
         return RuntimeCommand((_executable(BOOTSTRAPS[0]), handler), here, handler)
-    module = handler.rsplit(".", 1)[0].replace("/", ".")
+    file = handler.partition(":")[0] if ":" in handler else handler.rpartition(".")[0]
+    module = file.replace("/", ".")
     task_root = os.environ.get("LAMBDA_TASK_ROOT") or here
     if not _importable(module, task_root):
-        file = f"{handler.rpartition('.')[0]}.py"
-        raise SettingError(f"no file {file} in {task_root} for the handler {handler!r}")
+        raise SettingError(f"no file {file}.py in {task_root} for the handler {handler!r}")
     ours = {"RAPID_PYTHON": sys.executable, "LAMBDA_TASK_ROOT": task_root}
     return RuntimeCommand(("/bin/sh", str(own_bootstrap()), handler), here, handler, ours)
 

@@ -1,4 +1,7 @@
-"""The errors that the runtime itself finds, each with the error type that Lambda knows it by."""
+"""The errors that the runtime itself finds, each with the error type that Lambda knows it by.
+
+The last two are of our own making: Lambda knows no applications.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ HANDLER_NOT_FOUND = "Runtime.HandlerNotFound"
 UNMARSHAL_ERROR = "Runtime.UnmarshalError"
 MARSHAL_ERROR = "Runtime.MarshalError"
 CONTEXT_UNMARSHAL_ERROR = "Runtime.LambdaContextUnmarshalError"
+NOT_AN_APPLICATION = "Runtime.NotAnApplication"
+NOT_AN_HTTP_EVENT = "Runtime.NotAnHttpEvent"
 
 
 class FaultError(Exception):

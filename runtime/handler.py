@@ -17,6 +17,7 @@ from .errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
     from typing import Any
 
     Result = Any
@@ -30,27 +31,37 @@ _DEEPEST = 100
 def load_handler(name: str) -> Handler:
     """Import the module that `name` begins with and take its last word from there.
 
-    `app.handler`, `package.module.handler` and `package/module.handler` are all good. Raises `FaultError` with the
-    error type that Lambda gives the mistake; any other exception is the user's module's own.
+    `app.handler`, `package.module.handler` and `package/module.handler` are all good; `app:app` is an ASGI or WSGI
+    application, which is called otherwise. Raises `FaultError` with the error type that Lambda gives the mistake; any
+    other exception is the user's module's own.
     """
+    if ":" in name:
+        from .web.application import load_application
+
+        return load_application(name)
     try:
         module_name, function_name = name.rsplit(".", 1)
     except ValueError as error:
         raise FaultError(MALFORMED_HANDLER_NAME, f"Bad handler '{name}': {error}") from None
-    if module_name.split(".")[0] in sys.builtin_module_names:
-        raise FaultError(BUILT_IN_MODULE_CONFLICT, f"Cannot use built-in module {module_name} as a handler module")
-    try:
-        module = import_module(module_name.replace("/", "."))
-    except ImportError as error:
-        raise FaultError(IMPORT_MODULE_ERROR, f"Unable to import module '{module_name}': {error}") from error
-    except SyntaxError as error:
-        trace = [f'  File "{error.filename}" Line {error.lineno}\n    {error.text}']
-        raise FaultError(USER_CODE_SYNTAX_ERROR, f"Syntax error in module '{module_name}': {error}", trace) from error
+    module = import_module_of(module_name)
     try:
         handler: Handler = getattr(module, function_name)
     except AttributeError:
         raise FaultError(HANDLER_NOT_FOUND, f"Handler '{function_name}' missing on module '{module_name}'") from None
     return handler
+
+
+def import_module_of(module_name: str) -> ModuleType:
+    """Import the module that a handler is in; raises as `load_handler` does."""
+    if module_name.split(".")[0] in sys.builtin_module_names:
+        raise FaultError(BUILT_IN_MODULE_CONFLICT, f"Cannot use built-in module {module_name} as a handler module")
+    try:
+        return import_module(module_name.replace("/", "."))
+    except ImportError as error:
+        raise FaultError(IMPORT_MODULE_ERROR, f"Unable to import module '{module_name}': {error}") from error
+    except SyntaxError as error:
+        trace = [f'  File "{error.filename}" Line {error.lineno}\n    {error.text}']
+        raise FaultError(USER_CODE_SYNTAX_ERROR, f"Syntax error in module '{module_name}': {error}", trace) from error
 
 
 class Kind:

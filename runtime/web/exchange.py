@@ -35,8 +35,8 @@ class Exchange:
         self.status, self._headers = status, headers
 
     def write(self, piece: bytes) -> None:
-        """The next piece of the body."""
-        self._pieces.append(bytes(piece))
+        """The next piece of the body; TypeError if it is not bytes."""
+        self._pieces.append(bytes(memoryview(piece)))
 
     def end(self) -> None:
         """There are no more pieces."""

@@ -76,7 +76,7 @@ class _Call:
                 exc_info = None  # it may hold this frame
         elif self._exchange.started:
             raise RuntimeError("the WSGI application called start_response again, without exc_info")
-        self._exchange.start(int(status[:3]), [(name.lower(), _utf8(value)) for name, value in headers])
+        self._exchange.start(int(status[:3]), [(name.lower(), _utf8(value.strip())) for name, value in headers])
         return self.write
 
     def write(self, piece: bytes) -> None:

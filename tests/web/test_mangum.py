@@ -119,7 +119,12 @@ ANSWERS: dict[str, tuple[Answer, set[str]]] = {
     "NUL": ((200, [PLAIN], [b"a\0b"]), {"base64"}),
     "Latin-1": ((200, [PLAIN, (b"x-name", b"\xfc")], [b"x"]), {"letters in headers"}),
 }
-CARRIERS: dict[str, Callable[..., Event]] = {"url": url, "rest": rest, "balancer": balancer, "balancer, lists": lambda **k: balancer(multi=True, **k)}
+CARRIERS: dict[str, Callable[..., Event]] = {
+    "url": url,
+    "rest": rest,
+    "balancer": balancer,
+    "balancer, lists": lambda **k: balancer(multi=True, **k),
+}
 
 
 def _results(task: Path, handler: str, events: list[Event]) -> list[Any]:

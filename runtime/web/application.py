@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from ..errors import HANDLER_NOT_FOUND, MALFORMED_HANDLER_NAME, NOT_AN_APPLICATION, FaultError
 from ..handler import import_module_of
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 ASGI, WSGI = "ASGI", "WSGI"
 _ROOT_PATH = "RAPID_APP_ROOT_PATH"
+_INVOKE_MODE = "RAPID_APP_INVOKE_MODE"
+_MODES = ("BUFFERED", "RESPONSE_STREAM")
 
 
 def load_application(name: str) -> Handler:
@@ -33,16 +36,22 @@ def load_application(name: str) -> Handler:
             found = getattr(found, word)
     except AttributeError:
         raise FaultError(HANDLER_NOT_FOUND, f"Handler '{path}' missing on module '{module_name}'") from None
-    mounted = os.environ.get(_ROOT_PATH)
+    mounted, streams = os.environ.get(_ROOT_PATH), _streams(os.environ.get(_INVOKE_MODE, _MODES[0]))
     if protocol_of(found, name) == WSGI:
         from .wsgi import WsgiHandler
 
-        return WsgiHandler(found, mounted)
+        return WsgiHandler(found, mounted=mounted, streams=streams)
     from .asgi import AsgiHandler
 
-    handler = AsgiHandler(found, mounted)
+    handler = AsgiHandler(found, mounted=mounted, streams=streams)
     handler.start()
     return handler
+
+
+def _streams(mode: str) -> bool:
+    if mode not in _MODES:
+        raise ValueError(f"{_INVOKE_MODE} is {mode!r}: {' or '.join(_MODES)}")
+    return mode == _MODES[1]
 
 
 def protocol_of(application: object, name: str) -> str:
@@ -64,8 +73,12 @@ def protocol_of(application: object, name: str) -> str:
 
 def _takes(application: object, count: int) -> bool:
     """Whether it can be called with so many arguments. What has no signature in Python is taken at its word."""
+    # From 3.14 on annotations are evaluated when asked for, and may name what is imported for type checkers alone.
+    plain = (
+        {"annotation_format": library_module("annotationlib").Format.FORWARDREF} if sys.version_info >= (3, 14) else {}
+    )
     try:
-        library_module("inspect").signature(application).bind(*[None] * count)
+        library_module("inspect").signature(application, **plain).bind(*[None] * count)
     except TypeError:
         return False
     except ValueError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..event_loop import asyncio, event_loop
 from .events import Request
-from .exchange import Exchange
+from .exchange import Exchange, open_exchange
 from .lifespan import Lifespan
 from .responses import decoded
 
@@ -27,11 +27,15 @@ VERSIONS = {"version": "3.0", "spec_version": "2.4"}
 
 
 class AsgiHandler:
-    """A handler that has `application` answer. `mounted`: the root path, if it is not as the event says."""
+    """A handler that has `application` answer.
 
-    def __init__(self, application: Application, mounted: str | None) -> None:
+    `mounted`: the root path, if it is not as the event says. `streams`: send responses while they are written.
+    """
+
+    def __init__(self, application: Application, *, mounted: str | None, streams: bool) -> None:
         self._application = application
         self._mounted = mounted
+        self._streams = streams
         self._lifespan = Lifespan(application)
 
     def start(self) -> None:
@@ -39,9 +43,9 @@ class AsgiHandler:
         event_loop.run(self._lifespan.start())
         self._lifespan.stop_at_exit()
 
-    async def __call__(self, event: Event, context: LambdaContext) -> dict[str, Any]:
+    async def __call__(self, event: Event, context: LambdaContext) -> dict[str, Any] | None:
         """The response of the application to an event."""
-        exchange = Exchange(Request(event, self._mounted))
+        exchange = open_exchange(Request(event, self._mounted), context, streams=self._streams)
         channel = _Channel(exchange)
         scope = _scope(exchange.request, event, context, self._lifespan.state)
         try:
@@ -90,12 +94,16 @@ class _Channel:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """The status, or a piece of the body; RuntimeError for what must not come now."""
+        """The status, or a piece of the body; RuntimeError for what must not come now, OSError when nobody reads on."""
         exchange, kind = self._exchange, message["type"]
         if kind == "http.response.start" and not exchange.started:
             exchange.start(message["status"], decoded(message.get("headers") or ()))
         elif kind == "http.response.body" and exchange.started and not exchange.ended:
-            exchange.write(message.get("body", b""))
+            try:
+                await exchange.awrite(message.get("body", b""))
+            except OSError:
+                self._over.set()
+                raise
             if not message.get("more_body", False):
                 exchange.end()
                 self._over.set()

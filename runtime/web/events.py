@@ -53,7 +53,7 @@ class Request:
         quote, unquote = _url().quote, _url().unquote
         self.path: str = unquote(path)
         self.raw_path: bytes = quote(path, safe=_AS_IT_IS).encode()
-        self.query = event.get("rawQueryString", "").encode() if http else _query(event, self.source)
+        self.query = (event.get("rawQueryString") or "").encode() if http else _query(event, self.source)
         self.server = _server(told, about, self.scheme)
         address = _client(about, told, self.source)
         self.client = (address, 0) if address else None

@@ -9,7 +9,7 @@ import sys
 from io import BytesIO
 
 from .events import Request
-from .exchange import Exchange
+from .exchange import open_exchange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..context import LambdaContext
     from .events import Event
+    from .exchange import Exchange
 
     Environ = dict[str, Any]
     Headers = list[tuple[str, str]]
@@ -27,16 +28,17 @@ if TYPE_CHECKING:
 
 
 class WsgiHandler:
-    """A handler that has `application` answer. `mounted`: the root path, if it is not as the event says."""
+    """A handler that has `application` answer; the arguments are those of `AsgiHandler`."""
 
-    def __init__(self, application: Application, mounted: str | None) -> None:
+    def __init__(self, application: Application, *, mounted: str | None, streams: bool) -> None:
         self._application = application
         self._mounted = mounted
+        self._streams = streams
 
-    def __call__(self, event: Event, context: LambdaContext) -> dict[str, Any]:
+    def __call__(self, event: Event, context: LambdaContext) -> dict[str, Any] | None:
         """The response of the application to an event."""
         request = Request(event, self._mounted)
-        exchange = Exchange(request)
+        exchange = open_exchange(request, context, streams=self._streams)
         try:
             self._run(_environ(request, event, context), exchange)
         except Exception as error:

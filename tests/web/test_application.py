@@ -230,6 +230,7 @@ KINDS = {
     "returns": ("def app(scope, receive, send): return respond(send, body=b'ok')", None),
     "partial": ("import functools\napp = functools.partial(lambda a, s, r, w: request(s, r, w), 1)", None),
     "method": ("class A:\n    async def f(self, s, r, w): await respond(w, body=b'ok')\napp = A().f", None),
+    "annotated": ("async def app(scope: 'Nowhere', receive, send) -> None: await respond(send, body=b'ok')", None),
     "wsgi": ("def app(environ, start): start('200 OK', []); return [b'ok']", None),
     "wsgi object": (
         "class A:\n    def __call__(self, environ, start): start('200 OK', []); return [b'ok']\napp = A()",

@@ -20,8 +20,9 @@ from starlette.routing import Route
 
 async def echo(request):
     body = await request.body()
-    response = JSONResponse({"who": request.path_params["who"], "q": request.query_params.getlist("q"), "size": len(body),
-                             "cookie": request.cookies.get("c"), "url": str(request.url_for("image"))})
+    query, cookie = request.query_params.getlist("q"), request.cookies.get("c")
+    response = JSONResponse({"who": request.path_params["who"], "q": query, "cookie": cookie, "size": len(body),
+                             "url": str(request.url_for("image"))})
     response.set_cookie("a", "1")
     response.set_cookie("b", "2")
     return response

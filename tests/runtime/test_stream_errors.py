@@ -8,7 +8,6 @@ import pytest
 
 from tests.runtime.chunked import ERROR_TYPE, chunks_of, error_of
 from tests.runtime.harness import Event, Run, ours, write
-from tests.support.program import until
 
 PIPELINES = pytest.mark.parametrize("pipeline", ["1", "0"], ids=["pipelined", "one by one"])
 
@@ -145,5 +144,5 @@ def handler(event, context):
 def test_an_exit_in_the_middle_ends_the_process(tmp_path: Path) -> None:
     run = _run(tmp_path, "import sys\ndef handler(event, context):\n    yield 'one'\n    sys.exit(7)\n")
     assert run.status == 7
-    (post,) = until(lambda: run.posts, "the server to see the end of what it was reading")
-    assert not chunks_of(post).complete
+    # The connection breaks with the process, perhaps before the server has read anything of the response.
+    assert not any(chunks_of(post).complete for post in run.posts)

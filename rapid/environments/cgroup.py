@@ -135,11 +135,6 @@ class CgroupAccount:
         """See `MemoryAccount`."""
         return oom_kills(self._folder / self._version.events) > 0
 
-    def kill(self) -> None:
-        """End every process in the group at once, where the kernel does that (version 2, since 5.14)."""
-        with contextlib.suppress(OSError):
-            _write(self._folder / "cgroup.kill", "1", create=False)
-
     def reset(self) -> None:
         """See `MemoryAccount`. A group's peak cannot be set back everywhere, so a new group takes its place."""
         self._leave()

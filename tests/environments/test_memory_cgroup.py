@@ -235,16 +235,6 @@ def test_a_process_that_has_left_is_not_missed(tmp_path: Path, caplog: pytest.Lo
     opened.close()
 
 
-def test_a_kernel_that_ends_a_group_is_asked_to(tmp_path: Path) -> None:
-    opened, group = account(tmp_path, V2)
-    opened.kill()
-    assert not (group / "cgroup.kill").exists()
-    (group / "cgroup.kill").touch()
-    opened.kill()
-    assert (group / "cgroup.kill").read_text() == "1"
-    opened.close()
-
-
 def test_a_reset_takes_a_new_group_and_removes_the_old_one_when_it_can(tmp_path: Path) -> None:
     busy = True
 

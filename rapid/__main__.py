@@ -10,7 +10,8 @@ import time
 from types import FrameType
 
 from rapid import cli
-from rapid.settings import SettingError, load
+from rapid.reading import SettingError
+from rapid.settings import load
 
 USAGE_ERROR = 2
 

@@ -12,17 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rapid import __version__
-from rapid.settings import SettingError
+from rapid.options import OPTIONS, describe
+from rapid.reading import SettingError
 
-FLAGS = (
-    "--runtime-interface-emulator-address",
-    "--runtime-api-address",
-    "--extensions",
-    "--extensions-dir",
-    "--log-level",
-)
-
-USAGE = """\
+USAGE = (
+    """\
 usage: rapid [flags] [--] COMMAND [ARGS...]
 
 Serves one Lambda function: runs COMMAND as its runtime and answers the Lambda Invoke API.
@@ -32,25 +26,20 @@ bootstrap script ...) or a handler (app.handler, or app:app for an ASGI or WSGI 
 on rapid's own Python runtime. With no COMMAND, the first of /var/runtime/bootstrap, /var/task/bootstrap,
 /opt/bootstrap that exists.
 
-flags (before or after COMMAND; each also an environment variable):
-  --runtime-interface-emulator-address HOST:PORT   where to answer invocations
-                                                   [RAPID_RUNTIME_INTERFACE_EMULATOR_ADDRESS; else RAPID_HOST
-                                                   (127.0.0.1) and PORT (8080)]
-  --runtime-api-address HOST:PORT                  where the runtime calls, loopback only
-                                                   [RAPID_RUNTIME_API_ADDRESS; 127.0.0.1:9001]
-  --extensions on|off|NAME[,NAME...]               off: no extensions at all; names: those shipped with rapid to start
-                                                   as well (logs-file, otlp)  [RAPID_EXTENSIONS; on]
-  --extensions-dir FOLDER                          where external extensions are looked for
-                                                   [RAPID_EXTENSIONS_DIR; /opt/extensions]
-  --log-level LEVEL                                trace, debug, info, warn, error, fatal or panic
-                                                   [RAPID_LOG_LEVEL, LOG_LEVEL; info]
-  --version                                        print the version
-  --help                                           print this text
+Flags stand before or after COMMAND; each is also an environment variable.
+
+"""
+    + describe()
+    + """
+
+  --version                             print the version
+  --help                                print this text
 
 environment: AWS_LAMBDA_FUNCTION_TIMEOUT (seconds; 3), AWS_LAMBDA_FUNCTION_NAME (test_function),
 AWS_LAMBDA_FUNCTION_VERSION ($LATEST), AWS_LAMBDA_FUNCTION_MEMORY_SIZE (MB; 3008), AWS_REGION (us-east-1),
 AWS_ACCOUNT_ID, AWS_LAMBDA_LOG_FORMAT (Text or JSON), RAPID_SYSTEM_LOG_LEVEL (DEBUG, INFO or WARN; JSON only), _HANDLER
 """
+)
 
 BOOTSTRAPS = ("/var/runtime/bootstrap", "/var/task/bootstrap", "/opt/bootstrap")
 """Where a runtime is looked for when no command is given, in this order (AWS: "Custom runtimes")."""
@@ -82,7 +71,7 @@ def parse(arguments: Sequence[str]) -> Arguments:
         name, equals, value = word.partition("=")
         if word == "--":
             command.extend(words)
-        elif name in FLAGS:
+        elif name in OPTIONS:
             if name in flags:
                 raise SettingError(f"{name} is given twice")
             flags[name] = value if equals else next(words, "")
@@ -95,7 +84,7 @@ def parse(arguments: Sequence[str]) -> Arguments:
         elif word == "--version":
             return Arguments(print_and_exit=f"rapid {__version__}\n")
         elif word.startswith("-"):
-            raise SettingError(f"unknown flag {word}: expected one of {', '.join(FLAGS)}, --version, --help")
+            raise SettingError(f"unknown flag {word}: expected one of {', '.join(OPTIONS)}, --version, --help")
         else:
             command.append(word)
     return Arguments(flags, tuple(command))

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rapid import cli
-from rapid.settings import RIE_NAME, Address, SettingError, load
+from rapid.reading import Address, SettingError
+from rapid.settings import RIE_NAME, load
 
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 TIMEOUT = 2.0

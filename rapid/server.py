@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from rapid.settings import Address, SettingError
+from rapid.reading import Address, SettingError
 
 BACKLOG = 2048
 MAX_HEAD_BYTES = 2 * 1024 * 1024

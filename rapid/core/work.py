@@ -1,17 +1,39 @@
-"""The present invocation of an environment, from its acceptance to its report."""
+"""What an environment is at work on: an invocation, from its acceptance to its report."""
 
 from __future__ import annotations
+
+from typing import Protocol
 
 from rapid.core import effects as do
 from rapid.core.effects import Effect
 from rapid.core.errors import Fault, invalid_invocation_id, invalid_request_id
 from rapid.core.invocation import Attempt, Invocation, Outcome
 from rapid.core.progress import Progress
-from rapid.core.records import InvokeReport, InvokeRuntimeDone, InvokeStart
+from rapid.core.records import FaultRecord, InvokeReport, InvokeRuntimeDone, InvokeStart
+
+
+class AnyWork(Protocol):
+    """What the end of an environment, and an init inside an invocation, need to know of its work."""
+
+    @property
+    def open(self) -> bool:
+        """Whether there is an invocation that has not been reported."""
+
+    def started(self) -> list[InvokeStart]:
+        """The records of starts that have not been recorded yet: an init inside an invocation comes before its own."""
+
+    def owes(self, init_ms: float | None) -> None:
+        """The next report is to tell of an init ahead of it, in milliseconds; None when there was none."""
+
+    def failed(self, status: str, error_type: str, why: Fault | Outcome, now: float) -> list[Effect]:
+        """The environment ends in `error` or `timeout`: the fault, the answers that were not given, the reports."""
+
+    def abandoned(self, now: float) -> list[Effect]:
+        """The environment is shut down."""
 
 
 class Work:
-    """What the environment is at work on, if anything.
+    """The work of an environment that takes one invocation at a time.
 
     Attributes:
         progress: of the present invocation, until it has been reported.
@@ -28,9 +50,9 @@ class Work:
         self._started = False  # its start has been recorded
 
     @property
-    def request_id(self) -> str | None:
-        """Of the present invocation."""
-        return self.progress.attempt.invocation.request_id if self.progress else None
+    def open(self) -> bool:
+        """See `AnyWork.open`."""
+        return self.progress is not None
 
     def begin(self, invocation: Invocation, invocation_id: str, now: float, epoch: float) -> Attempt:
         """Take an invocation; arguments as for `Lifecycle.invoke`."""
@@ -40,14 +62,14 @@ class Work:
         return self._attempt
 
     def started(self) -> list[InvokeStart]:
-        """The record of its start, the first time: an init inside of it is recorded before it."""
+        """See `AnyWork.started`."""
         if self.progress is None or self._started:
             return []
         self._started = True
         return [InvokeStart(self.progress.attempt.invocation)]
 
     def owes(self, init_ms: float | None) -> None:
-        """The next report is to tell of an init ahead of it, in milliseconds; None when there was none."""
+        """See `AnyWork.owes`."""
         self._init_ms = init_ms
 
     def check(self, request_id: str, invocation_id: str | None) -> None:
@@ -86,22 +108,39 @@ class Work:
         return report
 
     def failed(self, status: str, error_type: str, why: Fault | Outcome, now: float) -> list[Effect]:
-        """The environment ends under it in `error` or `timeout`: the answer, unless there was one, and the reports."""
-        if self.progress is None:
-            return []
-        outcome = why if isinstance(why, Outcome) else Outcome(why.document(self.request_id), error_type)
-        answer = do.Answer(self.progress.attempt.invocation, outcome)
-        return self._closed(answer, "timeout" if status == "timeout" else "failure", error_type, now)
+        """See `AnyWork.failed`."""
+        progress, self.progress = self.progress, None
+        init_ms, self._init_ms = self._init_ms, None
+        if progress is None:
+            return fault_of_nobody(error_type, why)
+        return failed(progress, status, error_type, why, now, init_ms)
 
     def abandoned(self, now: float) -> list[Effect]:
-        """The environment is shut down under it."""
-        if self.progress is None:
-            return []
-        return self._closed(do.Abandon(self.progress.attempt.invocation), "failure", "Sandbox.Failure", now)
+        """See `AnyWork.abandoned`."""
+        progress, self.progress = self.progress, None
+        return abandoned(progress, now, self._init_ms) if progress else []
 
-    def _closed(self, told: do.Answer | do.Abandon, status: str, error_type: str, now: float) -> list[Effect]:
-        assert self.progress is not None
-        reports = self.progress.failed(status, now, error_type, self._init_ms)
-        done: list[Effect] = [] if self.progress.answered else [told]
-        self.progress = self._init_ms = None
-        return [*done, *reports]
+
+def fault_of_nobody(error_type: str, why: Fault | Outcome) -> list[Effect]:
+    """A failure outside of any invocation."""
+    return [FaultRecord(None, error_type, why.reason)] if isinstance(why, Fault) else []
+
+
+def failed(
+    progress: Progress, status: str, error_type: str, why: Fault | Outcome, now: float, init_ms: float | None
+) -> list[Effect]:
+    """An invocation fails in `error` or `timeout`: the fault, the answer unless there was one, and the reports."""
+    invocation = progress.attempt.invocation
+    fault: list[Effect] = []
+    if isinstance(why, Fault):
+        fault.append(FaultRecord(invocation.request_id, error_type, why.reason))
+        why = Outcome(why.document(invocation.request_id), error_type)
+    told: list[Effect] = [] if progress.answered else [do.Answer(invocation, why)]
+    status = "timeout" if status == "timeout" else "failure"
+    return [*fault, *told, *progress.failed(status, now, error_type, init_ms)]
+
+
+def abandoned(progress: Progress, now: float, init_ms: float | None) -> list[Effect]:
+    """The environment is shut down under an invocation."""
+    told: list[Effect] = [] if progress.answered else [do.Abandon(progress.attempt.invocation)]
+    return [*told, *progress.failed("failure", now, "Sandbox.Failure", init_ms)]

@@ -6,9 +6,10 @@ import logging
 import sys
 import time
 
+from . import logs
 from .formats import record_formatter
 from .frame_types import TEXT, frame_type_of
-from .logs import current, log
+from .logs import log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class LambdaLoggerFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let the record pass, with `aws_request_id` ("" outside of invocations) and `tenant_id`."""
+        current = logs.current
         record.aws_request_id = current.request_id or ""
         record.tenant_id = current.tenant_id
         return True

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from .client import Invocation, RuntimeClient
-    from .context import NewStream
     from .handler import Handler, Kind, Result
     from .response import Response
     from .streaming import ResponseStream
+
+    Failure = tuple[bytes, str, str]
+    """The arguments of `RuntimeClient.fail`."""
 
 _TRACE_ID = "_X_AMZN_TRACE_ID"
 
@@ -28,26 +30,51 @@ def run(client: RuntimeClient, handler: Handler, encoder: Encoder) -> NoReturn:
     An exception of the handler becomes the invocation's error. SystemExit, KeyboardInterrupt and other things that are
     not an Exception leave the process, as they do under AWS's runtime.
     """
-    function = FunctionFacts(os.environ)
-    kind = kind_of(handler)
-    if kind.is_async:
+    service = Service(client, handler, encoder)
+    if service.kind.is_async:
         _open_event_loop()
-    new_stream = _stream_factory(client, encoder)
     while True:
         invocation = client.next()
         current.request_id, current.tenant_id = invocation.request_id, invocation.tenant_id
         _set_trace_id(invocation.trace_id)
+        service.serve(invocation)
+        del invocation  # nothing is to hold it while the next is waited for
+
+
+class Service:
+    """How one invocation is served: event in, handler, answer out. `kind` is the handler's."""
+
+    __slots__ = ("client", "encoder", "function", "handler", "kind")
+
+    def __init__(self, client: RuntimeClient, handler: Handler, encoder: Encoder) -> None:
+        self.client = client
+        self.handler = handler
+        self.encoder = encoder
+        self.function = FunctionFacts(os.environ)
+        self.kind = kind_of(handler)
+
+    def serve(self, invocation: Invocation) -> None:
+        """Have the handler answer; its exceptions are the invocation's error."""
         context = None
         try:
-            context = LambdaContext(invocation, function, new_stream)
+            context = LambdaContext(invocation, self.function, self.new_stream)
             event = unmarshal(invocation.body, invocation.content_type)
-            # Without a name for the result: nothing is to hold it while the next invocation is waited for.
-            answer = _answer_with(handler(event, context), context, encoder, kind)
+            answer = _answer_with(self.handler(event, context), context, self.encoder, self.kind)
         except Exception as error:
-            report_failure(client, encoder, invocation, error, None if context is None else context.take_response())
+            response = None if context is None else context.take_response()
+            failure = failure_of(invocation, error, self.encoder)
+            if response is None or not response.fail(failure[0], failure[1]):
+                self.client.fail(invocation, *failure)
         else:
             if answer is not None:
-                client.respond(invocation, *answer)
+                self.client.respond(invocation, *answer)
+
+    def new_stream(self, request_id: str, invocation_id: str | None) -> ResponseStream:
+        """The response of an invocation, for its handler to write."""
+        from .response import Response
+        from .streaming import ResponseStream
+
+        return ResponseStream(Response(self.client, request_id, invocation_id), self.encoder)
 
 
 def _open_event_loop() -> None:
@@ -69,16 +96,6 @@ def _answer_with(result: Result, context: LambdaContext, encoder: Encoder, kind:
     return encoder.marshal(result)
 
 
-def _stream_factory(client: RuntimeClient, encoder: Encoder) -> NewStream:
-    def new_stream(request_id: str, invocation_id: str | None) -> ResponseStream:
-        from .response import Response
-        from .streaming import ResponseStream
-
-        return ResponseStream(Response(client, request_id, invocation_id), encoder)
-
-    return new_stream
-
-
 def _set_trace_id(trace_id: str | None) -> None:
     """The X-Ray SDK reads the trace of the invocation from the environment."""
     if trace_id is not None:
@@ -87,21 +104,13 @@ def _set_trace_id(trace_id: str | None) -> None:
         del os.environ[_TRACE_ID]
 
 
-def report_failure(
-    client: RuntimeClient,
-    encoder: Encoder,
-    invocation: Invocation,
-    error: Exception,
-    response: Response | None,
-) -> None:
-    """Log an invocation's error and answer the invocation with it, or end the response with it that has begun."""
+def failure_of(invocation: Invocation, error: BaseException, encoder: Encoder) -> Failure:
+    """Log the error of an invocation; how the invocation is to be answered with it."""
     from .formats import log_error
     from .report import ErrorReport
 
     report = ErrorReport(error)
     log_error(report, invocation.request_id, encoder)
     body = encoder.encode(report.as_json(invocation.request_id))
-    if response is not None and response.fail(body, report.error_type):
-        return
     cause = Encoder(ascii_only=True).encode(report.as_cause()).decode("ascii")
-    client.fail(invocation, body, report.error_type, cause)
+    return body, report.error_type, cause

@@ -9,6 +9,7 @@ This folder is a program, started by the `bootstrap` beside it; nobody imports i
     streaming, response     a response that is sent while it is being written
     client                  the Runtime API
     connection, upload      HTTP/1.1 on one keep-alive connection; one for each streamed response
+    snapshot/               SnapStart: hooks, being restored, being forked
     web/                    ASGI and WSGI applications in the place of handlers
     handler, marshal, context, report, errors, paths
     logs, formats, log_handler, json_records, frames, frame_types

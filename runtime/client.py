@@ -125,9 +125,42 @@ class RuntimeClient:
             trailers += b"Lambda-Runtime-Function-Error-Body: %b\r\n" % document
         self.close_response(upload, trailers)
 
+    def ask_to_be_restored(self) -> int:
+        """Tell that the process is to be snapshot now; the descriptor on which the answer will be heard.
+
+        Raises `RuntimeAPIError`.
+        """
+        try:
+            self._connection.send(f"GET {_PREFIX}/restore/next{self._common}\r\n".encode())
+        except OSError as error:
+            raise self._failure(str(error)) from error
+        return self._connection.fileno()
+
+    def wait_to_be_restored(self) -> None:
+        """Wait for the answer, which comes after the restore; raises `RuntimeAPIError` for any but 200."""
+        try:
+            status = self._connection.read().status
+        except DisconnectedError:
+            raise self._failure("the connection was closed without a reply") from None
+        except (OSError, BrokenReplyError) as error:
+            raise self._failure(str(error)) from error
+        if status != 200:
+            raise RuntimeAPIError(f"the Runtime API answered {status} to the request to be restored")
+
+    def disconnect(self) -> None:
+        """Close the connection, if there is one; the next request makes another."""
+        self._connection.close()
+
+    def fail_restore(self, body: bytes, error_type: str) -> None:
+        """Report that the runtime cannot serve after its restore; raises `RuntimeAPIError` when that cannot be told."""
+        self._fail("restore/error", body, error_type)
+
     def fail_init(self, body: bytes, error_type: str) -> None:
         """Report that the runtime cannot serve invocations; raises `RuntimeAPIError` when that cannot be told."""
-        path = f"{_PREFIX}/init/error"
+        self._fail("init/error", body, error_type)
+
+    def _fail(self, name: str, body: bytes, error_type: str) -> None:
+        path = f"{_PREFIX}/{name}"
         head = self._head(path, "Content-Type: application/json\r\n" + _error_type_header(error_type), body)
         self._check(path, self._exchange(head, body))
 

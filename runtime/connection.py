@@ -60,6 +60,10 @@ class Connection:
         """Whether a request would go out on a connection that already was there."""
         return self._socket is not None
 
+    def fileno(self) -> int:
+        """The descriptor, to wait on; -1 when it is not connected."""
+        return -1 if self._socket is None else self._socket.fileno()
+
     def close(self) -> None:
         """Close, if open; what was received and not read is lost."""
         if self._socket is not None:

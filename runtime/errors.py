@@ -13,6 +13,8 @@ HANDLER_NOT_FOUND = "Runtime.HandlerNotFound"
 UNMARSHAL_ERROR = "Runtime.UnmarshalError"
 MARSHAL_ERROR = "Runtime.MarshalError"
 CONTEXT_UNMARSHAL_ERROR = "Runtime.LambdaContextUnmarshalError"
+BEFORE_SNAPSHOT_ERROR = "Runtime.BeforeSnapshotError"
+AFTER_RESTORE_ERROR = "Runtime.AfterRestoreError"
 NOT_AN_APPLICATION = "Runtime.NotAnApplication"
 NOT_AN_HTTP_EVENT = "Runtime.NotAnHttpEvent"
 

@@ -55,12 +55,18 @@ def _is_library(module: ModuleType) -> bool:
     return file is None or (file.startswith(_LIBRARY) and "-packages/" not in file)
 
 
+def loaded_library_module(name: str) -> ModuleType | None:
+    """The standard library's module of that name, if anybody has imported it."""
+    module = _shadowed.get(name) or sys.modules.get(name)
+    return module if module is not None and _is_library(module) else None
+
+
 def library_module(name: str) -> ModuleType:
     """The standard library's module of that name, also when the user has one of the same name."""
     from importlib import import_module
 
-    module = _shadowed.get(name) or sys.modules.get(name)
-    if module is not None and _is_library(module):
+    module = loaded_library_module(name)
+    if module is not None:
         return module
     with LibraryOnly():
         module = _shadowed[name] = import_module(name)

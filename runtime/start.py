@@ -38,7 +38,12 @@ def start(arguments: list[str], inherited_path: list[str]) -> NoReturn:
         logs.flush_each_write()
         logs.log.set_up(environ)
         logs.install()
-        run(client, _load(name, client, encoder), encoder)
+        handler = _load(name, client, encoder)
+        if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+            from .snapshot.restoring import pass_snapshot
+
+            client = pass_snapshot(client, handler, encoder)
+        run(client, handler, encoder)
     except RuntimeAPIError as error:
         sys.exit(f"runtime: {error}")
 

@@ -79,10 +79,6 @@ class Upload(Connection):
             pass
         raise RefusedError
 
-    def fileno(self) -> int:
-        """The descriptor, to wait on; -1 when it is not connected."""
-        return -1 if self._socket is None else self._socket.fileno()
-
     def wait(self) -> None:
         """Wait until `push` will get on: there is room, an answer, or an end."""
         descriptor = self.fileno()

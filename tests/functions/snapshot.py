@@ -2,7 +2,12 @@
 
 import os
 
-from snapshot_restore_py import register_after_restore, register_before_snapshot
+from snapshot_restore_py import (
+    get_after_restore,
+    get_before_snapshot,
+    register_after_restore,
+    register_before_snapshot,
+)
 
 STEPS = []
 
@@ -32,6 +37,31 @@ def before_exits(event, context):
     return "never called"
 
 
+def after_exits(event, context):
+    return "never called"
+
+
+def a_hook_adds_hooks(event, context):
+    return STEPS
+
+
+def coroutines(event, context):
+    return STEPS
+
+
+def on_demand(event, context):
+    return STEPS
+
+
+async def _step_later(text):
+    STEPS.append(text)
+
+
+def _add():
+    register_before_snapshot(_step, "added before")
+    register_after_restore(_step, "added after")
+
+
 def runtime_address(event, context):
     return os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"]
 
@@ -47,3 +77,14 @@ elif _case == "after_fails":
     register_after_restore(_fail, "after")
 elif _case == "before_exits":
     register_before_snapshot(exit, 7)
+elif _case == "after_exits":
+    register_after_restore(exit, 7)
+elif _case == "a_hook_adds_hooks":
+    register_before_snapshot(_add)
+    register_after_restore(_add)
+elif _case == "coroutines":
+    STEPS = []
+    get_before_snapshot().clear()
+    get_after_restore().clear()
+    register_before_snapshot(_step_later, "before")
+    register_after_restore(_step_later, "after")

@@ -74,6 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._record(b"")
+        if self.path.endswith("/restore/next"):
+            return self._reply(self.server.restore_status, b"")
         number = self.server.served
         if number >= len(self.server.events):
             # Without a Content-Type awslambdaric's native client crashes.
@@ -140,6 +142,7 @@ class FakeRuntimeAPI(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.events = events
         self.served = 0
+        self.restore_status = 200
         self.requests: list[Request] = []
         self.connections: set[Any] = set()
         self.lock = threading.Lock()
@@ -194,11 +197,17 @@ def request_id(number: int) -> str:
 
 
 def _run(
-    command: list[str], task: Path, events: list[Event], env: dict[str, str], descriptor: int | None = None
+    command: list[str],
+    task: Path,
+    events: list[Event],
+    env: dict[str, str],
+    descriptor: int | None = None,
+    restore_status: int = 200,
 ) -> Run:
     """`descriptor`: given to the runtime as its framed log."""
     passed = [] if descriptor is None else [descriptor]
     with FakeRuntimeAPI(list(events)) as api:
+        api.restore_status = restore_status
         base = {
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
@@ -221,11 +230,12 @@ def ours(
     handler: str | None = "app.handler",
     env: dict[str, str] | None = None,
     descriptor: int | None = None,
+    restore_status: int = 200,
     **more: str,
 ) -> Run:
     """Run the function in the folder `task` under this runtime. A variable that is "<unset>" is taken away."""
     words = [str(BOOTSTRAP)] if handler is None else [str(BOOTSTRAP), handler]
-    return _run(words, task, list(events), {"RAPID_PYTHON": PYTHON, **(env or {}), **more}, descriptor)
+    return _run(words, task, list(events), {"RAPID_PYTHON": PYTHON, **(env or {}), **more}, descriptor, restore_status)
 
 
 def theirs(

@@ -11,6 +11,7 @@ This folder is a program, started by the `bootstrap` beside it; nobody imports i
     connection, upload      HTTP/1.1 on one keep-alive connection; one for each streamed response
     snapshot/               SnapStart: hooks, being restored, being forked
     web/                    ASGI and WSGI applications in the place of handlers
+    typed/                  events and results as dataclasses and pydantic models, if asked for
     handler, marshal, context, report, errors, paths
     logs, formats, log_handler, json_records, frames, frame_types
 

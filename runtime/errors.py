@@ -1,6 +1,6 @@
 """The errors that the runtime itself finds, each with the error type that Lambda knows it by.
 
-The last two are of our own making: Lambda knows no applications.
+The last four are of our own making: Lambda knows neither applications nor types of events.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ BEFORE_SNAPSHOT_ERROR = "Runtime.BeforeSnapshotError"
 AFTER_RESTORE_ERROR = "Runtime.AfterRestoreError"
 NOT_AN_APPLICATION = "Runtime.NotAnApplication"
 NOT_AN_HTTP_EVENT = "Runtime.NotAnHttpEvent"
+EVENT_VALIDATION_ERROR = "Runtime.EventValidationError"
+UNSUPPORTED_EVENT_TYPE = "Runtime.UnsupportedEventType"
 
 
 class FaultError(Exception):

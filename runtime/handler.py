@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -26,14 +27,16 @@ if TYPE_CHECKING:
 # `inspect` has these as CO_GENERATOR and so on; to import it costs milliseconds.
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200
 _DEEPEST = 100
+TYPED_EVENTS = "RAPID_TYPED_EVENTS"
 
 
 def load_handler(name: str) -> Handler:
     """Import the module that `name` begins with and take its last word from there.
 
     `app.handler`, `package.module.handler` and `package/module.handler` are all good; `app:app` is an ASGI or WSGI
-    application, which is called otherwise. Raises `FaultError` with the error type that Lambda gives the mistake; any
-    other exception is the user's module's own.
+    application, which is called otherwise. With `RAPID_TYPED_EVENTS=on` the handler is given its event as what it is
+    annotated with. Raises `FaultError` with the error type that Lambda gives the mistake; any other exception is the
+    user's module's own.
     """
     if ":" in name:
         from .web.application import load_application
@@ -48,7 +51,15 @@ def load_handler(name: str) -> Handler:
         handler: Handler = getattr(module, function_name)
     except AttributeError:
         raise FaultError(HANDLER_NOT_FOUND, f"Handler '{function_name}' missing on module '{module_name}'") from None
-    return handler
+    return handler if os.environ.get(TYPED_EVENTS, "off") == "off" else _typed(handler, os.environ[TYPED_EVENTS])
+
+
+def _typed(handler: Handler, mode: str) -> Handler:
+    if mode != "on":
+        raise ValueError(f"{TYPED_EVENTS} is {mode!r}: on or off")
+    from .typed.events import typed
+
+    return typed(handler)
 
 
 def import_module_of(module_name: str) -> ModuleType:
@@ -75,19 +86,26 @@ class Kind:
 
 
 def kind_of(handler: Handler) -> Kind:
-    """The kind of the function that a handler comes to, below decorators, partials, methods, and `__call__`."""
+    """The kind of the function that a handler comes to."""
+    function: Any = function_of(handler)
+    return Kind(0 if function is None else function.__code__.co_flags)
+
+
+def function_of(handler: Handler) -> Handler | None:
+    """The function that a handler comes to, below decorators, partials, methods, and `__call__`; None if there is none.
+
+    What is returned was written in Python, or looks so: it has a `__code__`.
+    """
     function = handler
-    flags = 0
     try:
         for _ in range(_DEEPEST):
             inner = _inner(function)
             if inner is None:
-                flags = function.__code__.co_flags
-                break
+                return function if isinstance(function.__code__.co_flags, int) else None
             function = inner
     except Exception:  # noqa: S110 - no function written in Python, or an object that answers as it likes
         pass
-    return Kind(flags)
+    return None
 
 
 def _inner(function: Handler) -> Handler | None:

@@ -102,7 +102,7 @@ class Encoder:
         """The JSON text of `value` in UTF-8; raises TypeError or ValueError when there is none."""
         try:
             text = "".join(self._fast(value, 0))
-            simple = _is_plain(value)
+            simple = is_plain(value)
         except Exception:
             simple = False
         if not simple:
@@ -133,7 +133,7 @@ def _unknown(value: object) -> object:
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
-def _is_plain(value: object) -> bool:
+def is_plain(value: object) -> bool:
     """Whether the C encoder reads a value, which it could encode, as we do: to it a named tuple is an array.
 
     Goes level by level through everything in the value, with loops that run in C.

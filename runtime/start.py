@@ -8,7 +8,7 @@ import sys
 from . import logs
 from .client import RuntimeClient
 from .errors import RuntimeAPIError
-from .handler import load_handler
+from .handler import TYPED_EVENTS, load_handler
 from .loop import run
 from .marshal import Encoder, writes_raw_utf8
 from .paths import user_path
@@ -30,7 +30,7 @@ def start(arguments: list[str], inherited_path: list[str]) -> NoReturn:
     _be_a_good_first_process()
     environ = os.environ
     environ.setdefault("AWS_EXECUTION_ENV", f"AWS_Lambda_python{sys.version_info[0]}.{sys.version_info[1]}")
-    encoder = Encoder(ascii_only=not writes_raw_utf8(environ["AWS_EXECUTION_ENV"]))
+    encoder = _new_encoder(environ)
     try:
         client = _new_client(environ)
         name = _handler_name(arguments, environ)
@@ -65,6 +65,15 @@ def _new_client(environ: Mapping[str, str]) -> RuntimeClient:
         return RuntimeClient(address, pipelined=environ.get("RAPID_RUNTIME_PIPELINE") == "1")
     except ValueError as error:
         sys.exit(f"runtime: AWS_LAMBDA_RUNTIME_API: {error}")
+
+
+def _new_encoder(environ: Mapping[str, str]) -> Encoder:
+    ascii_only = not writes_raw_utf8(environ["AWS_EXECUTION_ENV"])
+    if environ.get(TYPED_EVENTS) != "on":
+        return Encoder(ascii_only=ascii_only)
+    from .typed.results import TypedEncoder
+
+    return TypedEncoder(ascii_only=ascii_only)
 
 
 def _handler_name(arguments: list[str], environ: Mapping[str, str]) -> str:

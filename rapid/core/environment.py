@@ -12,7 +12,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from rapid.core import effects as do
-from rapid.core import records
 from rapid.core.effects import RUNTIME_PARTY, Effect, Party
 from rapid.core.ending import Ending
 from rapid.core.errors import (
@@ -268,10 +267,12 @@ class EnvironmentLifecycle(ABC):
         if self._init is None:
             return self._rested(now)
         report, self._init = self._init.done(now), None
-        return [report, *self._initialised(report)]
+        if not self._work.open:
+            self._work.owes(report.duration_ms)
+        return [report, *self._initialised()]
 
     @abstractmethod
-    def _initialised(self, report: records.InitReport) -> list[Effect]:
+    def _initialised(self) -> list[Effect]:
         """What follows when the init is over; an invocation that it ran inside of has its deadline already."""
 
     @abstractmethod

@@ -42,6 +42,11 @@ def invalid_invocation_id() -> Refused:
     return Refused(400, "InvalidInvocationId", "Invalid invocation ID")
 
 
+def invoke_timed_out() -> Refused:
+    """The answer comes after the timeout of its invocation, whose caller has been told (AWS: Managed Instances)."""
+    return Refused(410, "InvokeTimeout", "Invoke timeout")
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """Something that kept a function from answering, in AWS's words.
@@ -76,6 +81,11 @@ def timed_out(seconds: float) -> Fault:
 def init_timed_out(seconds: float) -> Fault:
     """The init phase did not end within its limit."""
     return Fault("Sandbox.Timedout", f"Init timed out after {seconds:.2f} seconds")
+
+
+def nobody_asks(seconds: float) -> Fault:
+    """No worker of a runtime works on anything, and none has asked for an event."""
+    return Fault("Sandbox.Timedout", f"No worker asked for an event within {seconds:.2f} seconds")
 
 
 def exited(status: int) -> Fault:

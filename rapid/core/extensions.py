@@ -65,9 +65,11 @@ class Extensions:
 
     Args:
         external: names of the external extensions that are started.
+        told_of_invocations: whether they may register for INVOKE: not where several invocations run at once.
     """
 
-    def __init__(self, external: Sequence[str] = ()) -> None:
+    def __init__(self, external: Sequence[str] = (), *, told_of_invocations: bool = True) -> None:
+        self._told_of_invocations = told_of_invocations
         self._all = {name: Extension(name, external=True) for name in external}
         self._identified: dict[str, Extension] = {}
 
@@ -106,7 +108,7 @@ class Extensions:
         known = self._all.get(name)
         external = known is not None and known.external
         for event in events:
-            _check_event(event, external)
+            self._check_event(event, external)
         if closed:
             raise Refused(403, "Extension.RegistrationClosed", "Extension registration closed already")
         if known is not None and not external:
@@ -119,6 +121,14 @@ class Extensions:
         extension.events = tuple(dict.fromkeys(events))
         self._all[name] = self._identified[identifier] = extension
         return extension
+
+    def _check_event(self, event: str, external: bool) -> None:
+        if not self._told_of_invocations and not external:
+            raise _bad_event("No events allowed for internal extensions")
+        if event not in ((INVOKE, SHUTDOWN) if self._told_of_invocations else (SHUTDOWN,)):
+            raise _bad_event(f"{event}: ErrorInvalidEventType")
+        if event == SHUTDOWN and not external:
+            raise _bad_event("SHUTDOWN: ShutdownEventNotSupportedForInternalExtension")
 
     def find(self, identifier: str) -> Extension:
         """The extension of an identifier.
@@ -137,8 +147,5 @@ def too_many() -> Refused:
     return Refused(403, "Extension.TooManyExtensions", f"Extension limit ({MAX_EXTENSIONS}) reached")
 
 
-def _check_event(event: str, external: bool) -> None:
-    if event not in (INVOKE, SHUTDOWN):
-        raise Refused(403, "Extension.InvalidEventType", f"{event}: ErrorInvalidEventType")
-    if event == SHUTDOWN and not external:
-        raise Refused(403, "Extension.InvalidEventType", "SHUTDOWN: ShutdownEventNotSupportedForInternalExtension")
+def _bad_event(message: str) -> Refused:
+    return Refused(403, "Extension.InvalidEventType", message)

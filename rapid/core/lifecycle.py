@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rapid.core import effects as do
-from rapid.core import records
 from rapid.core.effects import Effect
 from rapid.core.environment import EnvironmentLifecycle
 from rapid.core.invocation import Attempt, Invocation, Outcome
@@ -79,11 +78,8 @@ class Lifecycle(EnvironmentLifecycle):
         self._invoked = True
         return [*self._standing.hand_over(attempt), *self._work.started()]
 
-    def _initialised(self, report: records.InitReport) -> list[Effect]:
-        if self._work.progress:
-            return self._hand_over(self._work.progress.attempt)
-        self._work.owes(report.duration_ms)
-        return [do.SetDeadline(None)]
+    def _initialised(self) -> list[Effect]:
+        return self._hand_over(self._work.progress.attempt) if self._work.progress else [do.SetDeadline(None)]
 
     def _rested(self, now: float) -> list[Effect]:
         return [do.SetDeadline(None), self._work.finished(now)] if self._work.progress else []

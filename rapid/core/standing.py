@@ -19,11 +19,15 @@ class Standing:
         runtime: the runtime's state; None before it has been started.
         extensions: the extensions.
         alive: who has a process.
+
+    Args:
+        told_of_invocations: whether extensions may register for INVOKE.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, told_of_invocations: bool = True) -> None:
+        self._told_of_invocations = told_of_invocations
         self.runtime: RuntimeState | None = None
-        self.extensions = Extensions()
+        self.extensions = self._new_extensions()
         self.alive: set[Party] = set()
 
     @property
@@ -43,7 +47,7 @@ class Standing:
 
     def launch(self, external: Sequence[str]) -> list[Effect]:
         """Begin: the external extensions first, the runtime once they have registered."""
-        self.extensions = Extensions(external)
+        self.extensions = self._new_extensions(external)
         parties = [Party(name) for name in external]
         self.alive.update(parties)
         return [do.Launch(party) for party in parties] or self.launch_runtime()
@@ -68,4 +72,7 @@ class Standing:
 
     def clear(self) -> None:
         """Nobody is left."""
-        self.runtime, self.extensions = None, Extensions()
+        self.runtime, self.extensions = None, self._new_extensions()
+
+    def _new_extensions(self, external: Sequence[str] = ()) -> Extensions:
+        return Extensions(external, told_of_invocations=self._told_of_invocations)

@@ -7,6 +7,7 @@ from typing import TypeVar
 from rapid.core import effects as do
 from rapid.core import records
 from rapid.core.effects import Effect, Party
+from rapid.core.environment import EnvironmentLifecycle
 from rapid.core.invocation import Invocation, Outcome
 from rapid.core.lifecycle import Lifecycle
 from rapid.core.machine import ExtensionInput, RuntimeInput
@@ -27,7 +28,7 @@ class Steps:
     """Feeds inputs at the times that its clock shows, and keeps every effect."""
 
     def __init__(self, *external: str) -> None:
-        self.machine = Lifecycle(TIMEOUT, INIT_LIMIT, external)
+        self.machine: EnvironmentLifecycle = Lifecycle(TIMEOUT, INIT_LIMIT, external)
         self.now = 0.0
         self.history: list[Effect] = []
 

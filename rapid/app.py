@@ -13,20 +13,20 @@ from dataclasses import replace
 import uvloop
 
 from rapid.cli import RuntimeCommand
-from rapid.composition import Server, compose
+from rapid.composition import compose
 from rapid.core.effects import RUNTIME_PARTY, Party
+from rapid.draining import Stopping, drain
 from rapid.environments.cgroup import account_factory
 from rapid.environments.external import DISABLED, external_extensions
 from rapid.environments.launcher import ProcessLauncher
 from rapid.environments.process import Command
 from rapid.environments.reaper import Reaper
 from rapid.environs import extension_environ, runtime_environ
+from rapid.frontends.metrics import PATH as METRICS_PATH
 from rapid.server import INVOKE_KEEP_ALIVE, RUNTIME_KEEP_ALIVE, Listener, bound, check_loopback, listen
 from rapid.settings import Settings
 from rapid.telemetry.console import Console
-
-DRAIN = 5.0
-"""Seconds that accepted invocations may still take after SIGTERM, within the 10 s that container engines grant."""
+from rapid.watching import watching_by
 
 log = logging.getLogger("rapid")
 
@@ -40,11 +40,12 @@ def run(settings: Settings, command: RuntimeCommand, environ: Mapping[str, str])
     check_loopback(settings.runtime_address)
     runtime_socket = listen(settings.runtime_address)
     invoke_socket = listen(settings.invoke_address)
+    metrics_socket = listen(settings.metrics.address) if settings.metrics.address else None
     if DISABLED.exists():
         settings = replace(settings, extensions=False)
     commands = _commands(settings, command, environ, bound(runtime_socket))
     signal.pthread_sigmask(signal.SIG_BLOCK, Stopping.SIGNALS)  # until there is a loop to take them
-    uvloop.run(_serve(settings, commands, runtime_socket, invoke_socket))
+    uvloop.run(_serve(settings, commands, runtime_socket, invoke_socket, metrics_socket))
 
 
 def _commands(
@@ -65,53 +66,42 @@ def _commands(
 
 
 async def _serve(
-    settings: Settings, commands: Mapping[Party, Command], runtime_socket: socket.socket, invoke_socket: socket.socket
+    settings: Settings,
+    commands: Mapping[Party, Command],
+    runtime_socket: socket.socket,
+    invoke_socket: socket.socket,
+    metrics_socket: socket.socket | None,
 ) -> None:
     loop = asyncio.get_running_loop()
-    stopping = Stopping(loop)
+    stopping = Stopping()
+    stopping.listen(loop)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, Stopping.SIGNALS)
     reaper = Reaper()
     reaper.install(loop)
     console = Console(sys.stdout.fileno())
     external = [party.extension for party in commands if party.extension is not None]
     memory = account_factory(reaper.orphans)("environment-1", settings.memory_mb * 1024)
-    own_ports = [sock.getsockname()[1] for sock in (runtime_socket, invoke_socket)]
-    server = compose(settings, external, ProcessLauncher(commands, reaper), memory, console, own_ports)
+    own_ports = [sock.getsockname()[1] for sock in (runtime_socket, invoke_socket, metrics_socket) if sock]
+    launcher, watching = ProcessLauncher(commands, reaper), watching_by(settings)
+    leaving = stopping.begun.is_set
+    server = compose(settings, external, launcher, memory, console, own_ports, watching, leaving)
     api = Listener(server.api, runtime_socket, RUNTIME_KEEP_ALIVE)
     front_end = Listener(server.front_end, invoke_socket, INVOKE_KEEP_ALIVE)
+    listeners = [front_end, api]
+    if watching.application and metrics_socket:
+        listeners.append(Listener(watching.application, metrics_socket, INVOKE_KEEP_ALIVE))
+        await listeners[-1].start()
+        log.info("metrics at http://%s%s", bound(metrics_socket), METRICS_PATH)
 
     await api.start()  # clients do not survive a refused connection: listen first, spawn after
     server.environment.start()
     await front_end.start()
     log.info("invoke at http://%s, Runtime API at %s", bound(invoke_socket), bound(runtime_socket))
     await stopping.begun.wait()
-    await _take_down(server, [front_end, api], stopping)
-    reaper.remove()
-    console.flush()
-
-
-class Stopping:
-    """What the signals have asked for: the first begins the shutdown, a second hurries it."""
-
-    SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.begun = asyncio.Event()
-        self.hurried = asyncio.Event()
-        for number in self.SIGNALS:
-            loop.add_signal_handler(number, self._record)
-
-    def _record(self) -> None:
-        (self.hurried if self.begun.is_set() else self.begun).set()
-
-
-async def _take_down(server: Server, listeners: list[Listener], stopping: Stopping) -> None:
-    """Finish what was accepted, end the processes, answer who still waits, close."""
-    drained = asyncio.ensure_future(server.scheduler.drain(DRAIN))
-    hurried = asyncio.ensure_future(stopping.hurried.wait())
-    await asyncio.wait({drained, hurried}, return_when=asyncio.FIRST_COMPLETED)
-    hurried.cancel()
-    drained.cancel()
-    server.scheduler.give_up()
+    grace, limit = settings.draining.grace, settings.draining.timeout
+    await drain(server.scheduler, stopping, grace=grace, timeout=limit, part=front_end.part)
     await server.environment.stop()
     await asyncio.gather(*(listener.stop() for listener in listeners))
+    watching.close()
+    reaper.remove()
+    console.flush()

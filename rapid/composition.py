@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from rapid.api.environment import EnvironmentApi
@@ -13,6 +13,8 @@ from rapid.environments.memory import MemoryAccount
 from rapid.environments.parties import Launcher
 from rapid.environments.scheduler import Scheduler
 from rapid.frontends.invoke import InvokeFrontEnd
+from rapid.frontends.probes import Probes
+from rapid.readiness import Ready
 from rapid.settings import Settings
 from rapid.telemetry.console import Console
 from rapid.telemetry.facts import Facts, runtime_facts
@@ -20,6 +22,7 @@ from rapid.telemetry.json_lines import JsonFormatter
 from rapid.telemetry.lines import Formatter, TextFormatter
 from rapid.telemetry.log import EnvironmentLog
 from rapid.telemetry.publisher import Publisher
+from rapid.watching import Watching
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ def compose(
     memory: MemoryAccount,
     console: Console,
     own_ports: Collection[int] = (),
+    watching: Watching | None = None,
+    leaving: Callable[[], bool] = lambda: False,
 ) -> Server:
     """One environment, the scheduler in front of it, and their HTTP faces; nothing is started.
 
@@ -56,17 +61,27 @@ def compose(
         memory: counts their memory.
         console: where logs go.
         own_ports: where the server listens.
+        watching: who counts what happens; nobody unless given.
+        leaving: whether the server is on its way out.
     """
+    watching = watching or Watching()
     facts = _facts(settings)
-    sink = EnvironmentLog(console, _formatter(settings, facts), Publisher(facts), settings.application_log_level)
-    scheduler = Scheduler()
+    observer = watching.observer
+    publisher = Publisher(facts, on_lost=observer.dropped)
+    level, on_record = settings.application_log_level, observer.records_of(facts)
+    sink = EnvironmentLog(console, _formatter(settings, facts), publisher, level, on_record)
+    scheduler = Scheduler(observer)
+    watching.watch(scheduler)
     lifecycle = Lifecycle(settings.timeout, external=external)
     environment = Environment(lifecycle, launcher, memory, sink, scheduler.phase_changed)
     scheduler.attach(environment)
     function = settings.function
     told = FunctionFacts(function.name, function.version, settings.handler, function.account)
     api = EnvironmentApi(environment, told if settings.extensions else None, own_ports)
-    return Server(scheduler, environment, api, InvokeFrontEnd(scheduler, function))
+    probes = settings.probes
+    ready = Ready(scheduler, leaving, ready_at_capacity=probes.ready_at_capacity)
+    beside = [*watching.faces, *Probes(ready, probes.health_path, probes.ready_path).faces()]
+    return Server(scheduler, environment, api, InvokeFrontEnd(scheduler, function, beside, observer))
 
 
 def _facts(settings: Settings) -> Facts:

@@ -16,11 +16,11 @@ ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 TIMEOUT = 2.0
 
 
-def check(address: Address) -> str | None:
-    """Why the server does not answer; None when it does."""
+def check(address: Address, path: str) -> str | None:
+    """Why the server does not answer at its health path; None when it does."""
     connection = http.client.HTTPConnection(ANYWHERE.get(address.host, address.host), address.port, timeout=TIMEOUT)
     try:
-        connection.request("GET", "/healthz")
+        connection.request("GET", path)
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
         return f"{address}: {error}"
@@ -54,7 +54,8 @@ def main(environ: Mapping[str, str]) -> int:
     """The exit code. Behind another Runtime API there is no server here, and nothing to find fault with."""
     if environ.get("AWS_LAMBDA_RUNTIME_API"):
         return 0
-    problem = check(load("rapid", flags(first_process()), environ).invoke_address)
+    settings = load("rapid", flags(first_process()), environ)
+    problem = check(settings.invoke_address, settings.probes.health_path)
     if problem:
         sys.stderr.write(f"unhealthy: {problem}\n")
     return 1 if problem else 0

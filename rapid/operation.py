@@ -154,7 +154,11 @@ def metrics(read: Reader) -> Metrics:
     if not given or given.value == "off":
         return Metrics(emf=emf)
     if given.value.startswith("/"):
-        return Metrics(path=_path(read, "--metrics", "/metrics"), emf=emf)
+        path = _path(read, "--metrics", "/metrics")
+        taken = probes(read)
+        if path in (taken.health_path, taken.ready_path):
+            raise given.refuse("another path than those of health and readiness")
+        return Metrics(path=path, emf=emf)
     address = parse_address(given)
     if address.port in KNATIVE_PORTS:
         raise given.refuse(f"another port: Knative's queue-proxy takes {', '.join(map(str, KNATIVE_PORTS))}")

@@ -28,6 +28,8 @@ MAX_HOLD = 0.005
 MAX_TAKEN = 256 * 1024
 """Bytes of a body that are read in one turn of the loop before reading stops at once, if it is to stop."""
 
+CLOSE = (b"connection", b"close")
+
 INVOKE_KEEP_ALIVE = 75
 """Seconds that an idle caller's connection lives, longer than the load balancers' usual 60."""
 
@@ -201,6 +203,13 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._coalescing.flush()
 
+    def part(self) -> None:
+        """Close once all that has been asked here is answered; an idle connection may still bring a request."""
+        if self.pipeline:
+            self.pipeline[0][0].keep_alive = False  # the last, for new ones are put on the left
+        elif self.cycle is not None:
+            self.cycle.keep_alive = False
+
     def on_body(self, body: bytes) -> None:
         """A piece of the body: it is counted where it is read."""
         self._unparsed = 0
@@ -245,6 +254,13 @@ class Listener(uvicorn.Server):
         """Serve; returns once connections are accepted."""
         self._task = asyncio.create_task(self.serve([self._sock]))
         await self._up.wait()
+
+    def part(self) -> None:
+        """From now on answers tell their connections to close: whoever has kept one open looks for another server."""
+        self.config.encoded_headers = [*self.config.encoded_headers, CLOSE]
+        self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
+        for connection in self.server_state.connections:
+            cast(BoundedProtocol, connection).part()
 
     async def stop(self) -> None:
         """Accept no more, let answers go out, close."""

@@ -9,8 +9,10 @@ from collections import deque
 from rapid.core.errors import Unavailable
 from rapid.core.invocation import Invocation
 from rapid.core.phase import Phase
+from rapid.core.tally import Tally
 from rapid.environments.environment import Environment
 from rapid.environments.invoker import Pending, Throttled
+from rapid.telemetry.observer import Observer, Unobserved
 
 MAX_WAITING = 1000
 """Invocations that may wait for the environment before further ones are throttled."""
@@ -22,7 +24,8 @@ class Scheduler:
     An invocation whose caller leaves while it waits is never started; one that runs goes on to its end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, observer: Observer | None = None) -> None:
+        self._observer = observer or Unobserved()
         self._loop = asyncio.get_running_loop()  # asking for it again costs a system call
         self._environment: Environment | None = None
         self._waiting: deque[Pending] = deque()
@@ -41,6 +44,7 @@ class Scheduler:
         if len(self._waiting) >= MAX_WAITING:
             self._waiting = deque(pending for pending in self._waiting if not pending.answer.done())
             if len(self._waiting) >= MAX_WAITING:
+                self._observer.throttled("ConcurrentInvocationLimitExceeded")
                 raise Throttled
         pending = Pending(invocation, want_log, streamed, self._loop)
         self._waiting.append(pending)
@@ -51,6 +55,19 @@ class Scheduler:
     def phase_changed(self, _: Phase) -> None:
         """The environment's phase changed."""
         self._dispatch()
+
+    def tally(self) -> Tally:
+        """See `Counted`."""
+        if self._environment is None:
+            return Tally({}, 0, 0, 0)
+        phase = self._environment.phase
+        free = phase in (Phase.IDLE, Phase.ABSENT) and not self._waiting
+        return Tally({phase: 1}, int(self._environment.busy), len(self._waiting), int(free))
+
+    def initialise(self) -> None:
+        """See `Counted`."""
+        if self._environment and self._environment.phase is Phase.ABSENT:
+            self._environment.start()
 
     async def drain(self, seconds: float) -> None:
         """Accept nothing more, and wait at most `seconds` for what was accepted."""

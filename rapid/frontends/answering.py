@@ -14,7 +14,7 @@ from rapid.core.invocation import Outcome
 from rapid.environments.invoker import Pending
 from rapid.environments.stream import ResponseStream
 from rapid.frontends import eventstream
-from rapid.frontends.errors import ServiceError
+from rapid.frontends.errors import ServiceError, unavailable
 
 
 async def answer(pending: Pending, receive: Receive) -> Outcome:
@@ -30,7 +30,12 @@ async def answer(pending: Pending, receive: Receive) -> Outcome:
     try:
         return await pending.answer
     except Unavailable as error:
-        raise ServiceError("ServiceException", str(error)) from None
+        raise _unavailable(pending, error) from None
+
+
+def _unavailable(pending: Pending, error: BaseException) -> ServiceError:
+    """There is no outcome: the function was at work, or never heard of it."""
+    return ServiceError("ServiceException", str(error)) if pending.started else unavailable(str(error))
 
 
 async def stream_answer(
@@ -74,8 +79,8 @@ async def _begun(pending: Pending, stream: ResponseStream, receive: Receive) -> 
         either.cancel()
         beginning.cancel()
     if here:
-        if pending.answer.done() and pending.answer.exception():
-            raise ServiceError("ServiceException", str(pending.answer.exception()))
+        if pending.answer.done() and (error := pending.answer.exception()):
+            raise _unavailable(pending, error)
         return True
     stream.abandon()
     if not pending.started:

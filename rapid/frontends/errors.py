@@ -26,6 +26,9 @@ STATUS: Mapping[str, int] = MappingProxyType(
     }
 )
 
+CONCURRENCY = "ConcurrentInvocationLimitExceeded"
+"""The `Reason` of a caller that is throttled because too much is going on already."""
+
 _CAPITAL = ("ResourceNotFoundException", "ServiceException")
 """Errors whose text is declared as `Message`; the others' as `message`."""
 
@@ -45,12 +48,13 @@ class ServiceError(Exception):
         name: str,
         text: str,
         *,
+        status: int | None = None,
         members: Mapping[str, str] = MappingProxyType({}),
         headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         super().__init__(text)
         self.name = name
-        self.status = STATUS[name]
+        self.status = status or STATUS[name]
         document = {**members, "Type": "User" if self.status < 500 else "Service"}
         document["Message" if name in _CAPITAL else "message"] = text
         self.body = json.dumps(document, separators=(",", ":")).encode()
@@ -70,9 +74,18 @@ def throttled() -> ServiceError:
     return ServiceError(
         "TooManyRequestsException",
         "Rate Exceeded.",
-        members={"Reason": "ConcurrentInvocationLimitExceeded"},
+        members={"Reason": CONCURRENCY},
         headers={"Retry-After": "1"},
     )
+
+
+def unavailable(text: str) -> ServiceError:
+    """rapid is going down, and the function has not been given the invocation.
+
+    503 instead of the service's 500 for `ServiceException`: load balancers take it as leave to try another server,
+    while a 500 may also mean an invocation that was cut short, and is not to be run twice on anybody's own account.
+    """
+    return ServiceError("ServiceException", text, status=503, headers={"Retry-After": "1"})
 
 
 def bad_json(reason: str) -> ServiceError:

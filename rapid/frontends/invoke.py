@@ -9,25 +9,34 @@ from __future__ import annotations
 import base64
 import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rapid import ids
-from rapid.asgi import JSON_TYPE, BodyTooLarge, ClientGone, read_body, respond, router
+from rapid.asgi import JSON_TYPE, BodyTooLarge, ClientGone, Face, read_body, respond, router
 from rapid.core.errors import Unavailable
 from rapid.core.invocation import Invocation
 from rapid.core.names import Function, InvalidName, UnknownFunction, constraint
 from rapid.environments.invoker import Invoker, Pending, Throttled
 from rapid.frontends import context, payload
 from rapid.frontends.answering import answer, stream_answer
-from rapid.frontends.errors import MAX_REQUEST_BYTES, ServiceError, bad_json, throttled, too_large
+from rapid.frontends.errors import (
+    CONCURRENCY,
+    MAX_REQUEST_BYTES,
+    ServiceError,
+    bad_json,
+    throttled,
+    too_large,
+    unavailable,
+)
+from rapid.telemetry.observer import Observer, Unobserved
 
 log = logging.getLogger("rapid")
 
@@ -62,15 +71,20 @@ class InvokeFrontEnd:
     Args:
         invoker: runs the function.
         function: the function that is served.
+        beside: what else is served on this listener.
+        observer: is told of callers that are throttled here.
     """
 
-    def __init__(self, invoker: Invoker, function: Function) -> None:
+    def __init__(
+        self, invoker: Invoker, function: Function, beside: Sequence[Face] = (), observer: Observer | None = None
+    ) -> None:
         self._invoker = invoker
+        self._observer = observer or Unobserved()
         self._held = 0
         self._function = function
         self._version = (b"x-amz-executed-version", function.version.encode())
         self._arn = functools.lru_cache(maxsize=128)(self._resolve)  # callers write the same few names
-        self._router = _router(self)
+        self._router = _router(self, beside)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request: an invocation at once, anything else through the router."""
@@ -97,6 +111,7 @@ class InvokeFrontEnd:
             held += count
             self._held += count
             if self._held > MAX_HELD_BYTES:
+                self._observer.throttled(CONCURRENCY)
                 raise throttled()
 
         try:
@@ -181,7 +196,7 @@ class InvokeFrontEnd:
         except Throttled:
             raise throttled() from None
         except Unavailable as error:
-            raise ServiceError("ServiceException", str(error)) from None
+            raise unavailable(str(error)) from None
 
 
 def _service_error(error: Exception) -> ServiceError:
@@ -215,12 +230,12 @@ def _not_in(value: str, member: str, allowed: tuple[str, ...]) -> ServiceError:
     return ServiceError("InvalidParameterValueException", constraint(value, member, rule))
 
 
-def _router(front_end: InvokeFrontEnd) -> ASGIApp:
+def _router(front_end: InvokeFrontEnd, beside: Sequence[Face]) -> ASGIApp:
     return router(
         [
             ("POST", INVOKE.route, front_end.invoke),
             ("POST", STREAM.route, front_end.stream),
-            ("GET", "/healthz", JSONResponse({"status": "ok"})),
+            *beside,
         ],
         {
             HTTPStatus.NOT_FOUND: _unknown,

@@ -18,6 +18,7 @@ from rapid.core.records import (
 )
 from rapid.telemetry.console import Console
 from rapid.telemetry.lines import Formatter
+from rapid.telemetry.observer import OnRecord
 from rapid.telemetry.publisher import Publisher
 from rapid.telemetry.subscription import Subscription
 from rapid.telemetry.writer import Writer
@@ -34,10 +35,19 @@ class EnvironmentLog:
         formatter: turns platform records into lines.
         publisher: serves the telemetry subscribers.
         level: in the JSON format, the least detailed level of the function's messages that are logged, see `passes`.
+        on_record: is called with each platform record; None for nobody.
     """
 
-    def __init__(self, console: Console, formatter: Formatter, publisher: Publisher, level: str | None = None) -> None:
+    def __init__(
+        self,
+        console: Console,
+        formatter: Formatter,
+        publisher: Publisher,
+        level: str | None = None,
+        on_record: OnRecord | None = None,
+    ) -> None:
         self._level = level
+        self._on_record = on_record
         self._console = console
         self._formatter = formatter
         self._publisher = publisher
@@ -69,6 +79,8 @@ class EnvironmentLog:
 
     def record(self, record: Record, max_memory_mb: int) -> None:
         """Log a platform record."""
+        if self._on_record:
+            self._on_record(record)
         if isinstance(record, InitStart):
             self._publisher.restart()
         if isinstance(record, InvokeStart | InitStart):

@@ -34,6 +34,7 @@ class Publisher:
         call_later: clock of the subscribers, see there.
         wall: seconds since the epoch.
         monotonic: the core's clock.
+        on_lost: is called with the number of records that a subscriber will not get.
 
     Attributes:
         wants_platform: whether records go anywhere.
@@ -49,7 +50,9 @@ class Publisher:
         call_later: CallLater | None = None,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
+        on_lost: Callable[[int], None] | None = None,
     ) -> None:
+        self._on_lost = on_lost
         self._facts = facts
         self._open = open_destination
         self._call_later = call_later
@@ -121,6 +124,7 @@ class Publisher:
                 name=name,
                 call_later=self._call_later,
                 wall=self._wall,
+                on_lost=self._on_lost,
             )
             self._subscribed[name] = (subscription, subscriber)
             self._arrange()

@@ -66,6 +66,7 @@ class Subscriber:
         name: the extension's, for rapid's own log.
         call_later: the clock of waits and pauses; the loop's own unless given.
         wall: seconds since the epoch, for `platform.logsDropped`.
+        on_lost: is called with the number of events that are lost, each time that some are.
     """
 
     def __init__(
@@ -76,7 +77,9 @@ class Subscriber:
         name: str = "",
         call_later: CallLater | None = None,
         wall: Callable[[], float] = time.time,
+        on_lost: Callable[[int], None] | None = None,
     ) -> None:
+        self._on_lost = on_lost
         loop = asyncio.get_running_loop()
         self._destination = destination
         self._name = name
@@ -121,6 +124,8 @@ class Subscriber:
 
     def lose(self, records: int, size: int, reason: str = TOO_FAST) -> None:
         """Count events that the subscriber will not get."""
+        if self._on_lost:
+            self._on_lost(records)
         lost_records, lost_bytes, _ = self._lost
         self._lost = (lost_records + records, lost_bytes + size, reason)
 

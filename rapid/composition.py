@@ -73,7 +73,7 @@ def compose(
     scheduler = Scheduler(observer)
     watching.watch(scheduler)
     lifecycle = Lifecycle(settings.timeout, external=external)
-    environment = Environment(lifecycle, launcher, memory, sink, scheduler.phase_changed)
+    environment = Environment(lifecycle, launcher, memory, sink, scheduler.changed)
     scheduler.attach(environment)
     function = settings.function
     told = FunctionFacts(function.name, function.version, settings.handler, function.account)

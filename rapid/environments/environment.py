@@ -12,19 +12,22 @@ from typing import Any
 from rapid import ids
 from rapid.core import effects as do
 from rapid.core import records
+from rapid.core.concurrent import ConcurrentLifecycle
 from rapid.core.effects import RUNTIME_PARTY, Effect, Party
-from rapid.core.errors import Fault, Unavailable, extension_launch_failed, invalid_entrypoint
+from rapid.core.environment import EnvironmentLifecycle
+from rapid.core.errors import Fault, extension_launch_failed, invalid_entrypoint
 from rapid.core.invocation import Attempt, Outcome
-from rapid.core.lifecycle import Lifecycle
 from rapid.core.machine import ExtensionInput, RuntimeInput
 from rapid.core.phase import Phase
 from rapid.environments.invoker import Pending
 from rapid.environments.mailbox import EventPoll, Mailbox
 from rapid.environments.memory import MemoryAccount, MemoryWatch
 from rapid.environments.parties import Launcher, Parties
+from rapid.environments.pendings import Pendings
 from rapid.environments.polls import Polls, Signal
 from rapid.environments.process import LaunchError
 from rapid.environments.stream import ResponseStream
+from rapid.environments.workers import Workers
 from rapid.telemetry.log import EnvironmentLog
 from rapid.telemetry.subscription import Subscription
 
@@ -44,35 +47,40 @@ Poll = asyncio.Future[Attempt | Signal]
 
 
 class Environment:
-    """The imperative shell around a `Lifecycle`: processes, timer, parked polls, log.
+    """The imperative shell around a lifecycle: processes, timer, parked polls, log.
+
+    Attributes:
+        phase: its phase.
+        capacity: how many more invocations it can take now.
+        polls: the runtime's.
 
     Args:
         lifecycle: decides.
         launcher: starts processes.
         memory: counts their memory.
         log: receives output and platform records.
-        on_phase: called after each change of phase.
+        on_change: called after each change of phase or capacity.
     """
 
     def __init__(
         self,
-        lifecycle: Lifecycle,
+        lifecycle: EnvironmentLifecycle,
         launcher: Launcher,
         memory: MemoryAccount,
         log: EnvironmentLog,
-        on_phase: Callable[[Phase], None],
+        on_change: Callable[[], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self.polls: Polls[Attempt] = Polls(self._loop)
-        self.phase = lifecycle.phase
+        self.polls = self._polls_of(lifecycle)
+        self.phase, self.capacity = lifecycle.phase, lifecycle.capacity
         self._lifecycle = lifecycle
         self._parties = Parties(launcher, memory, self._process_exited)
         self._memory = memory
         self._watch = MemoryWatch(memory, self._over_memory)
         self._mailboxes: dict[str, Mailbox] = {}
         self._log = log
-        self._on_phase = on_phase
-        self._pending: Pending | None = None
+        self._on_change = on_change
+        self._pendings = Pendings()
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: set[asyncio.Task[None]] = set()
         self._carry_out: dict[type[Effect], Callable[[Any], None]] = {
@@ -92,18 +100,17 @@ class Environment:
     # From the scheduler
 
     @property
-    def busy(self) -> bool:
-        """Whether an invocation is with this environment, answered or not."""
-        return self._pending is not None
+    def running(self) -> int:
+        """How many invocations are with this environment, answered or not."""
+        return len(self._pendings)
 
     def start(self) -> None:
         """Begin the init phase ahead of any invocation."""
         self._apply(self._lifecycle.start(time.monotonic()))
 
     def invoke(self, pending: Pending) -> None:
-        """Run an invocation; only in phase idle or absent."""
-        pending.started = True
-        self._pending = pending
+        """Run an invocation, for which there is capacity."""
+        self._pendings.add(pending)
         self._apply(self._lifecycle.invoke(pending.invocation, ids.uuid4(), time.monotonic(), time.time()))
 
     async def stop(self) -> None:
@@ -136,7 +143,7 @@ class Environment:
             Refused: wrong id, or not in this state.
         """
         self._lifecycle.answering(given, request_id, invocation_id, time.monotonic())
-        return self._pending.stream if self._pending else None
+        return self._pendings.stream(request_id)
 
     def answered(self, request_id: str, outcome: Outcome) -> None:
         """The answer that was begun is whole, or will never be.
@@ -213,11 +220,13 @@ class Environment:
     def _apply(self, effects: list[Effect]) -> None:
         for effect in effects:
             self._carry_out.get(type(effect), self._record)(effect)
-        phase = self._lifecycle.phase
+        phase, capacity = self._lifecycle.phase, self._lifecycle.capacity
         if phase is not self.phase:
-            self.phase = phase
             self._watch.start() if phase in AT_WORK else self._watch.stop()
-            self._on_phase(phase)
+        elif capacity == self.capacity:
+            return
+        self.phase, self.capacity = phase, capacity
+        self._on_change()
 
     def _launch(self, effect: do.Launch) -> None:
         try:
@@ -258,16 +267,10 @@ class Environment:
         mailbox.put(event)
 
     def _answer(self, effect: do.Answer) -> None:
-        if self._pending and not self._pending.answer.done():
-            self._pending.answer.set_result(effect.outcome)
-        if self._pending and self._pending.stream:
-            self._pending.stream.close()
+        self._pendings.answer(effect.invocation, effect.outcome)
 
-    def _abandon(self, _: do.Abandon) -> None:
-        if self._pending and not self._pending.answer.done():
-            self._pending.answer.set_exception(Unavailable("the execution environment has been shut down"))
-        if self._pending and self._pending.stream:
-            self._pending.stream.close()
+    def _abandon(self, effect: do.Abandon) -> None:
+        self._pendings.abandon(effect.invocation)
 
     def _quick_record(self, record: records.Record) -> None:
         """A record before which nobody can have written anything that belongs before it."""
@@ -283,11 +286,22 @@ class Environment:
 
     def _report(self, record: records.InvokeReport) -> None:
         self._record(record)
-        pending, self._pending = self._pending, None
-        if pending and pending.log_tail and not pending.log_tail.done():
-            pending.log_tail.set_result(self._log.tail())
+        self._pendings.reported(record.invocation, self._log.tail)
 
-    # From the processes and the timer
+    # From the clients, the processes and the timer
+
+    def _polls_of(self, lifecycle: EnvironmentLifecycle) -> Polls[Attempt]:
+        """Where a runtime waits for its next event: one poll, or one of each worker."""
+        if not isinstance(lifecycle, ConcurrentLifecycle):
+            return Polls(self._loop)
+
+        def left() -> None:
+            self._apply(lifecycle.left())
+
+        def missed(attempt: Attempt) -> None:
+            self._apply(lifecycle.missed(attempt))
+
+        return Workers(self._loop, left, missed)
 
     def _deadline(self) -> None:
         self._timer = None

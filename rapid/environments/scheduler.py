@@ -1,4 +1,4 @@
-"""The scheduler: hands invocations to the environment, one at a time, in the order they came."""
+"""The scheduler: hands invocations to the environment, as many as it takes, in the order they came."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ class Scheduler:
         self._environment: Environment | None = None
         self._waiting: deque[Pending] = deque()
         self._closing = False
+        self._dispatching = False
         self._quiet = asyncio.Event()
         self._quiet.set()
 
     def attach(self, environment: Environment) -> None:
-        """Serve with `environment`, whose `on_phase` must be `phase_changed`."""
+        """Serve with `environment`, whose `on_change` must be `changed`."""
         self._environment = environment
 
     def submit(self, invocation: Invocation, *, want_log: bool = False, streamed: bool = False) -> Pending:
@@ -52,17 +53,16 @@ class Scheduler:
         self._dispatch()
         return pending
 
-    def phase_changed(self, _: Phase) -> None:
-        """The environment's phase changed."""
+    def changed(self) -> None:
+        """The environment's phase or capacity changed."""
         self._dispatch()
 
     def tally(self) -> Tally:
         """See `Counted`."""
         if self._environment is None:
             return Tally({}, 0, 0, 0)
-        phase = self._environment.phase
-        free = phase in (Phase.IDLE, Phase.ABSENT) and not self._waiting
-        return Tally({phase: 1}, int(self._environment.busy), len(self._waiting), int(free))
+        environment, waiting = self._environment, len(self._waiting)
+        return Tally({environment.phase: 1}, environment.running, waiting, max(0, environment.capacity - waiting))
 
     def initialise(self) -> None:
         """See `Counted`."""
@@ -85,11 +85,13 @@ class Scheduler:
 
     def _dispatch(self) -> None:
         environment = self._environment
-        if environment is None:
+        if environment is None or self._dispatching:  # what an invocation changes is seen to by who handed it over
             return
-        while self._waiting and environment.phase in (Phase.IDLE, Phase.ABSENT):
+        self._dispatching = True
+        while self._waiting and environment.capacity:
             pending = self._waiting.popleft()
             if not pending.answer.done():
                 environment.invoke(pending)
-        if not self._waiting and not environment.busy:
+        self._dispatching = False
+        if not self._waiting and not environment.running:
             self._quiet.set()

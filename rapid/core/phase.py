@@ -17,6 +17,8 @@ class Phase(Enum):
 
     ABSENT = "absent"  # no process; the next invocation starts one
     INIT = "init"
+    SNAPSHOT = "snapshot"  # initialised, and waiting to be restored
+    RESTORE = "restore"
     INVOKE = "invoke"
     IDLE = "idle"  # everyone has asked for the next event
     RESET = "reset"  # ending, to be started again

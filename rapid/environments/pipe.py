@@ -15,24 +15,26 @@ class Pipe:
     Attributes:
         theirs: the end for the process; whoever starts it closes this copy.
 
-    Args:
-        take: takes what was read; False asks for a pause.
-        on_drained: tells when the pause is over.
-
     Raises:
         OSError: no pipe could be made.
     """
 
-    def __init__(self, take: Callable[[bytes], bool], on_drained: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._take = take
-        self._on_drained = on_drained
+        self._take: Callable[[bytes], bool] | None = None
+        self._on_drained: Callable[[Callable[[], None]], None] | None = None
         self._ours, self.theirs = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._ours, False)
 
-    def listen(self) -> None:
-        """Read whenever there is something."""
-        self._loop.add_reader(self._ours, self._read)
+    def listen(self, take: Callable[[bytes], bool], on_drained: Callable[[Callable[[], None]], None]) -> None:
+        """Read whenever there is something.
+
+        Args:
+            take: takes what was read; False asks for a pause.
+            on_drained: tells when the pause is over.
+        """
+        self._take, self._on_drained = take, on_drained
+        self._resume()
 
     def drain(self) -> None:
         """Take in all that has been written by now."""
@@ -48,6 +50,8 @@ class Pipe:
 
     def _read(self) -> bool:
         """One piece; False when there is nothing more for now."""
+        if self._take is None or self._on_drained is None:
+            return False
         try:
             data = os.read(self._ours, CHUNK)
         except BlockingIOError:
@@ -63,4 +67,4 @@ class Pipe:
 
     def _resume(self) -> None:
         if self._ours >= 0:
-            self.listen()
+            self._loop.add_reader(self._ours, self._read)

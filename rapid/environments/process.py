@@ -56,65 +56,38 @@ class Command:
     framed_log: bool = False
 
 
-class ChildProcess:
-    """One started process: a runtime, or an external extension.
+class PipedProcess:
+    """What all processes of an environment have in common: pipes that are heard, and a group that is ended as one.
+
+    A reader that cannot follow holds the function up, as a full pipe would, but never the server.
 
     Attributes:
         pid: its number.
 
-    stdout and stderr are one pipe, so that their lines keep their order. A reader that cannot follow holds the function
-    up, as a full pipe would, but never the server.
-
-    Raises:
-        LaunchError: the command could not be started.
+    Args:
+        pid: see above.
+        pipes: what it writes to: its output, and its framed log, if it has one.
+        sink: takes that.
+        on_exit: called once when it has left.
+        floor_kib: a peak of its memory says something only above this, KiB.
     """
 
-    def __init__(self, command: Command, sink: OutputSink, reaper: Reaper, on_exit: Callable[[Exit], None]) -> None:
+    def __init__(
+        self,
+        pid: int,
+        pipes: Sequence[Pipe],
+        sink: OutputSink,
+        on_exit: Callable[[Exit], None],
+        floor_kib: int = 0,
+    ) -> None:
+        self.pid = pid
+        self._pipes = pipes
         self._sink = sink
         self._on_exit = on_exit
-        # Until a new process executes its command it counts as ours: its peak says something only above our own.
-        self._floor_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        self._pipes: list[Pipe] = []
-        try:
-            self.pid = self._start(command)
-        except OSError as error:
-            self._close_pipes()
-            raise LaunchError(f"fork/exec {command.words[0]}: {(error.strerror or str(error)).lower()}") from error
+        self._floor_kib = floor_kib
         self._running = True  # once its exit is collected, its number may be another's
-        reaper.watch(self.pid, self._exited)
-        with contextlib.suppress(OSError), open(f"/proc/{self.pid}/oom_score_adj", "w") as file:
-            file.write(OOM_SCORE)
-        for pipe in self._pipes:
-            pipe.listen()
-
-    def _start(self, command: Command) -> int:
-        environ, framed = dict(command.environ), []
-        try:
-            output = self._pipe(self._sink.output)
-            if command.framed_log:
-                framed = [self._pipe(self._sink.framed)]
-                environ["_LAMBDA_TELEMETRY_LOG_FD"] = str(framed[0])
-            child = subprocess.Popen(
-                command.words,
-                cwd=command.cwd,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=framed,
-                process_group=0,
-                restore_signals=True,
-            )
-        finally:
-            for pipe in self._pipes:
-                os.close(pipe.theirs)
-        child.returncode = 0  # the reaper waits for it; `subprocess` must neither wait nor warn
-        return child.pid
-
-    def _pipe(self, take: Callable[[bytes], bool]) -> int:
-        """A pipe whose other end is the process'."""
-        self._pipes.append(Pipe(take, self._sink.on_drained))
-        return self._pipes[-1].theirs
+        for pipe, take in zip(pipes, (sink.output, sink.framed), strict=False):
+            pipe.listen(take, sink.on_drained)
 
     def terminate(self) -> None:
         """Ask the process, with its group, to end."""
@@ -141,12 +114,8 @@ class ChildProcess:
         for pipe in self._pipes:
             pipe.drain()
 
-    def _close_pipes(self) -> None:
-        for pipe in self._pipes:
-            pipe.close()
-        self._pipes.clear()
-
-    def _exited(self, exit_: Exit) -> None:
+    def exited(self, exit_: Exit) -> None:
+        """It has left: the reaper says so."""
         self._running = False
         self._kill_group()  # whatever it left behind there
         self._on_exit(exit_ if exit_.peak_kib > self._floor_kib else Exit(exit_.status, 0))
@@ -154,5 +123,59 @@ class ChildProcess:
     def close(self) -> None:
         """Take in the last output of a process that has left, and give the pipes back."""
         self.drain()
-        self._close_pipes()
+        for pipe in self._pipes:
+            pipe.close()
         self._sink.end()
+
+
+class ChildProcess(PipedProcess):
+    """One started process: a runtime, or an external extension.
+
+    stdout and stderr are one pipe, so that their lines keep their order.
+
+    Raises:
+        LaunchError: the command could not be started.
+    """
+
+    def __init__(self, command: Command, sink: OutputSink, reaper: Reaper, on_exit: Callable[[Exit], None]) -> None:
+        # Until a new process executes its command it counts as ours.
+        floor_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        try:
+            pid, pipes = _started(command)
+        except OSError as error:
+            raise LaunchError(f"fork/exec {command.words[0]}: {(error.strerror or str(error)).lower()}") from error
+        super().__init__(pid, pipes, sink, on_exit, floor_kib)
+        reaper.watch(pid, self.exited)
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w") as file:
+            file.write(OOM_SCORE)
+
+
+def _started(command: Command) -> tuple[int, list[Pipe]]:
+    """The number of a new process, and what it writes to; raises `OSError`."""
+    environ = dict(command.environ)
+    pipes: list[Pipe] = []
+    with contextlib.ExitStack() as undo:
+        try:
+            for _ in range(2 if command.framed_log else 1):
+                pipes.append(Pipe())
+                undo.callback(pipes[-1].close)
+            output, framed = pipes[0].theirs, [pipe.theirs for pipe in pipes[1:]]
+            if framed:
+                environ["_LAMBDA_TELEMETRY_LOG_FD"] = str(framed[0])
+            child = subprocess.Popen(
+                command.words,
+                cwd=command.cwd,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=framed,
+                process_group=0,
+                restore_signals=True,
+            )
+        finally:
+            for pipe in pipes:
+                os.close(pipe.theirs)
+        child.returncode = 0  # the reaper waits for it; `subprocess` must neither wait nor warn
+        undo.pop_all()
+    return child.pid, pipes

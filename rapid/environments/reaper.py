@@ -12,7 +12,7 @@ import contextlib
 import ctypes
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 
@@ -37,6 +37,8 @@ class Reaper:
 
     def __init__(self) -> None:
         self._watched: dict[int, Callable[[Exit], None]] = {}
+        self._expecting = 0
+        self._strangers: dict[int, Exit] = {}  # who left while somebody was expected
 
     def install(self, loop: asyncio.AbstractEventLoop) -> None:
         """Collect on every SIGCHLD that arrives while `loop` runs.
@@ -55,8 +57,30 @@ class Reaper:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def watch(self, pid: int, on_exit: Callable[[Exit], None]) -> None:
-        """Call `on_exit` once when process `pid` has left; to be called before the loop runs again after its start."""
-        self._watched[pid] = on_exit
+        """Call `on_exit` once when process `pid` has left.
+
+        To be called before the loop runs again after its start, or while somebody is expected: then also of one who has
+        left by now.
+        """
+        left = self._strangers.pop(pid, None)
+        if left is None:
+            self._watched[pid] = on_exit
+        else:
+            asyncio.get_running_loop().call_soon(on_exit, left)
+
+    @contextlib.contextmanager
+    def expecting(self) -> Iterator[None]:
+        """Keep, for the time of the block, the exits of processes that nobody watches yet.
+
+        For a process that this one has not started: its number becomes known only when it may have left already.
+        """
+        self._expecting += 1
+        try:
+            yield
+        finally:
+            self._expecting -= 1
+            if not self._expecting:
+                self._strangers.clear()
 
     def orphans(self) -> list[int]:
         """What a function has left behind: this process is the parent of all below it who have lost theirs."""
@@ -77,9 +101,12 @@ class Reaper:
                 return
             if pid == 0:
                 return
+            left = Exit(os.waitstatus_to_exitcode(status), usage.ru_maxrss)
             on_exit = self._watched.pop(pid, None)
             if on_exit:
-                on_exit(Exit(os.waitstatus_to_exitcode(status), usage.ru_maxrss))
+                on_exit(left)
+            elif self._expecting:
+                self._strangers[pid] = left
 
 
 PR_SET_CHILD_SUBREAPER = 36

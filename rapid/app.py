@@ -82,7 +82,7 @@ async def _serve(
     external = [party.extension for party in commands if party.extension is not None]
     memory = account_factory(reaper.orphans)("environment-1", settings.memory_mb * 1024)
     own_ports = [sock.getsockname()[1] for sock in (runtime_socket, invoke_socket, metrics_socket) if sock]
-    launcher, watching = ProcessLauncher(commands, reaper), watching_by(settings)
+    launcher, watching = ProcessLauncher(commands, reaper), watching_by(settings, console)
     leaving = stopping.begun.is_set
     server = compose(settings, external, launcher, memory, console, own_ports, watching, leaving)
     api = Listener(server.api, runtime_socket, RUNTIME_KEEP_ALIVE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from rapid.asgi import Face
 from rapid.core.tally import Counted
 from rapid.frontends.metrics import MetricsFace
 from rapid.settings import Settings
+from rapid.telemetry.console import Console
 from rapid.telemetry.observer import Observer, Unobserved, observed_by
 
 
@@ -41,11 +43,12 @@ class Watching:
     close: Callable[[], None] = _nothing
 
 
-def watching_by(settings: Settings) -> Watching:
+def watching_by(settings: Settings, console: Console) -> Watching:
     """What the settings ask for; what is not asked for is not even imported.
 
     Args:
         settings: metrics, and the function's name.
+        console: where lines go.
     """
     asked, function = settings.metrics, settings.function
     observers: list[Observer] = []
@@ -61,4 +64,12 @@ def watching_by(settings: Settings) -> Watching:
         watch = prometheus.watch
         faces = [face.at(asked.path)] if asked.path else ()
         application = face.alone() if asked.address else None
-    return Watching(observed_by(observers), faces, application, watch)
+    close: Callable[[], None] = _nothing
+    if asked.emf:
+        from rapid.telemetry.emf import EmbeddedMetrics
+
+        call_later = asyncio.get_running_loop().call_later
+        embedded = EmbeddedMetrics(function.name, function.version, console.platform, call_later)
+        observers.append(embedded)
+        close = embedded.close
+    return Watching(observed_by(observers), faces, application, watch, close)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from .client import Invocation, RuntimeClient
     from .handler import Handler, Kind, Result
-    from .response import Response
     from .streaming import ResponseStream
 
     Failure = tuple[bytes, str, str]

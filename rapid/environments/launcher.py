@@ -6,8 +6,9 @@ import logging
 from collections.abc import Callable, Mapping
 
 from rapid.core.effects import RUNTIME_PARTY, Party
-from rapid.environments.process import ChildProcess, Command, OutputSink
+from rapid.environments.process import ChildProcess, Command
 from rapid.environments.reaper import Exit, Reaper
+from rapid.environments.sink import OutputSink
 
 log = logging.getLogger("rapid")
 

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from rapid.core.effects import Party
 from rapid.environments.memory import MemoryAccount
-from rapid.environments.process import OutputSink
 from rapid.environments.reaper import Exit
+from rapid.environments.sink import OutputSink
 
 
 class Process(Protocol):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import resource
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from rapid.environments.log_socket import VARIABLE, LogSocket
 from rapid.environments.pipe import Pipe
 from rapid.environments.proc import descendants
 from rapid.environments.reaper import Exit, Reaper
+from rapid.environments.sink import OutputSink
+
+log = logging.getLogger("rapid")
 
 OOM_SCORE = "900"
 """When the container runs out of memory, the kernel is to end the function, not rapid."""
@@ -21,22 +25,6 @@ OOM_SCORE = "900"
 
 class LaunchError(Exception):
     """The command could not be started; the text is the reason, as AWS words it."""
-
-
-class OutputSink(Protocol):
-    """Where the output of a process goes."""
-
-    def output(self, data: bytes) -> bool:
-        """Take bytes it has written to its standard streams; False asks for a pause until `on_drained` is called."""
-
-    def framed(self, data: bytes) -> bool:
-        """Take bytes it has written to its framed log; False asks for a pause as well."""
-
-    def end(self) -> None:
-        """Nothing more will come."""
-
-    def on_drained(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once when there is room again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +36,14 @@ class Command:
         cwd: its working directory.
         environ: its environment.
         framed_log: give it a second pipe for framed logs, named by `_LAMBDA_TELEMETRY_LOG_FD`.
+        log_socket: offer it a socket for the output of processes that it forks as workers.
     """
 
     words: Sequence[str]
     cwd: str
     environ: Mapping[str, str]
     framed_log: bool = False
+    log_socket: bool = False
 
 
 class PipedProcess:
@@ -70,6 +60,7 @@ class PipedProcess:
         sink: takes that.
         on_exit: called once when it has left.
         floor_kib: a peak of its memory says something only above this, KiB.
+        log_socket: for the output of its workers, if it has been offered one.
     """
 
     def __init__(
@@ -79,15 +70,18 @@ class PipedProcess:
         sink: OutputSink,
         on_exit: Callable[[Exit], None],
         floor_kib: int = 0,
+        log_socket: LogSocket | None = None,
     ) -> None:
         self.pid = pid
-        self._pipes = pipes
+        self._sources: list[Pipe | LogSocket] = [*pipes, *([log_socket] if log_socket else [])]
         self._sink = sink
         self._on_exit = on_exit
         self._floor_kib = floor_kib
         self._running = True  # once its exit is collected, its number may be another's
         for pipe, take in zip(pipes, (sink.output, sink.framed), strict=False):
             pipe.listen(take, sink.on_drained)
+        if log_socket:
+            log_socket.listen(sink)
 
     def terminate(self) -> None:
         """Ask the process, with its group, to end."""
@@ -111,8 +105,8 @@ class PipedProcess:
 
     def drain(self) -> None:
         """Take in all that has been written by now: what a function wrote before it answered comes before END."""
-        for pipe in self._pipes:
-            pipe.drain()
+        for source in self._sources:
+            source.drain()
 
     def exited(self, exit_: Exit) -> None:
         """It has left: the reaper says so."""
@@ -123,8 +117,8 @@ class PipedProcess:
     def close(self) -> None:
         """Take in the last output of a process that has left, and give the pipes back."""
         self.drain()
-        for pipe in self._pipes:
-            pipe.close()
+        for source in self._sources:
+            source.close()
         self._sink.end()
 
 
@@ -141,20 +135,24 @@ class ChildProcess(PipedProcess):
         # Until a new process executes its command it counts as ours.
         floor_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         try:
-            pid, pipes = _started(command)
+            pid, pipes, log_socket = _started(command)
         except OSError as error:
             raise LaunchError(f"fork/exec {command.words[0]}: {(error.strerror or str(error)).lower()}") from error
-        super().__init__(pid, pipes, sink, on_exit, floor_kib)
+        super().__init__(pid, pipes, sink, on_exit, floor_kib, log_socket)
         reaper.watch(pid, self.exited)
         with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w") as file:
             file.write(OOM_SCORE)
 
 
-def _started(command: Command) -> tuple[int, list[Pipe]]:
+def _started(command: Command) -> tuple[int, list[Pipe], LogSocket | None]:
     """The number of a new process, and what it writes to; raises `OSError`."""
     environ = dict(command.environ)
     pipes: list[Pipe] = []
     with contextlib.ExitStack() as undo:
+        log_socket = _log_socket() if command.log_socket else None
+        if log_socket:
+            undo.callback(log_socket.close)
+            environ[VARIABLE] = log_socket.path
         try:
             for _ in range(2 if command.framed_log else 1):
                 pipes.append(Pipe())
@@ -178,4 +176,13 @@ def _started(command: Command) -> tuple[int, list[Pipe]]:
                 os.close(pipe.theirs)
         child.returncode = 0  # the reaper waits for it; `subprocess` must neither wait nor warn
         undo.pop_all()
-    return child.pid, pipes
+    return child.pid, pipes, log_socket
+
+
+def _log_socket() -> LogSocket | None:
+    """A socket for workers; where it cannot be had, they write to the one pipe of all."""
+    try:
+        return LogSocket()
+    except OSError as error:
+        log.warning("no socket for the output of workers: %s", error)
+        return None

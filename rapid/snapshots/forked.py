@@ -9,8 +9,9 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 
 from rapid.environments.pipe import Pipe
-from rapid.environments.process import OutputSink, PipedProcess
+from rapid.environments.process import PipedProcess
 from rapid.environments.reaper import Exit, Reaper
+from rapid.environments.sink import OutputSink
 from rapid.snapshots.template import Connection, TemplateClient
 
 GO = {"do": "go"}

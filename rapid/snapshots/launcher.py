@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from rapid.core.effects import RUNTIME_PARTY, Party
 from rapid.environments.parties import Launcher, Process
-from rapid.environments.process import LaunchError, OutputSink
+from rapid.environments.process import LaunchError
 from rapid.environments.reaper import Exit
+from rapid.environments.sink import OutputSink
 from rapid.snapshots.forked import PreparedFork
 
 log = logging.getLogger("rapid")

@@ -1,6 +1,7 @@
 """One environment's log: what its processes write, and the platform's lines.
 
-It goes to the console, to telemetry subscribers, and its end to a caller who asks for it.
+It goes to the console, to telemetry subscribers, and its end to a caller who asks for it. Where several invocations run
+at once, nobody can tell whose lines are whose, and the end is that of all.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class EnvironmentLog:
         self._function: Writer | None = None
         self._tail = bytearray()
         self._init_inside = False  # of the invocation that begins next
+        self._open = 0  # invocations that have begun and not been reported
 
     def writer(self, extension: str | None) -> Writer:
         """Where a process writes: the runtime, or the extension of that name."""
@@ -86,7 +88,9 @@ class EnvironmentLog:
         if isinstance(record, InvokeStart | InitStart):
             self._cut_tail(record)
         elif self._function and isinstance(record, InvokeRuntimeDone | InvokeReport | InitRuntimeDone):
-            self._function.end_line()
+            if self._open <= 1:  # else the line may be another's
+                self._function.end_line()
+            self._open -= isinstance(record, InvokeReport)
         self._platform(self._formatter.render(record, max_memory_mb))
         self._publisher.record(record, max_memory_mb)
         if isinstance(record, InitReport):
@@ -98,15 +102,16 @@ class EnvironmentLog:
         self._platform(self._formatter.subscribed(subscription.api.name, extension, state, subscription.types))
 
     def tail(self) -> bytes:
-        """The last 4 KB of the present invocation, the init inside of it included."""
+        """The last 4 KB of the present invocations, the init inside of one included."""
         return bytes(self._tail[-TAIL_BYTES:])
 
     def _cut_tail(self, began: InvokeStart | InitStart) -> None:
         """Forget what was before an invocation; an init inside of one comes ahead of its START line."""
         inside = isinstance(began, InitStart) and began.phase == "invoke"
-        if inside or (isinstance(began, InvokeStart) and not self._init_inside):
+        if inside or (isinstance(began, InvokeStart) and not self._init_inside and not self._open):
             self._tail.clear()
         self._init_inside = inside
+        self._open += isinstance(began, InvokeStart)
 
     async def flush(self, seconds: float) -> None:
         """Send subscribers what is buffered, for at most so long."""

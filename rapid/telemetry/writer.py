@@ -24,13 +24,14 @@ class Log(Protocol):
 class Writer:
     """One process'; an `OutputSink`.
 
-    While nobody wants messages and none is left out, bytes are not cut into lines.
+    While nobody wants messages, none is left out and there is one stream, bytes are not cut into lines.
 
     Args:
         log: where bytes go.
         publish: where messages go, with the time at which they were written or read.
         wanted: whether messages go anywhere.
         level: leave out messages that do not pass it; None lets all pass.
+        by_lines: it is one of several streams: only whole lines are passed on.
     """
 
     def __init__(
@@ -39,17 +40,19 @@ class Writer:
         publish: Callable[[Sequence[Message], float], None],
         wanted: Callable[[], bool],
         level: str | None = None,
+        by_lines: bool = False,
     ) -> None:
         self._log = log
         self._publish = publish
         self._wanted = wanted
         self._level = level
+        self._by_lines = by_lines or level is not None
         self._lines = Lines()
         self._frames = Decoder()
 
     def output(self, data: bytes) -> bool:
         """Take bytes of its standard streams; False asks for a pause."""
-        if self._level is not None:
+        if self._by_lines:
             return self._take_lines(self._lines.feed(data))
         if self._wanted():
             self._publish(self._lines.feed(data), time.time())
@@ -67,7 +70,7 @@ class Writer:
     def end_line(self) -> None:
         """An unfinished line is over: what comes next belongs to something else."""
         begun = self._lines.flush()
-        if self._level is not None:
+        if self._by_lines:
             self._take_lines(begun)
         elif self._wanted():
             self._publish(begun, time.time())
@@ -75,6 +78,10 @@ class Writer:
     def on_drained(self, callback: Callable[[], None]) -> None:
         """Call `callback` once when there is room again."""
         self._log.on_drained(callback)
+
+    def another(self) -> Writer:
+        """A writer for a further stream of the same process."""
+        return Writer(self._log, self._publish, self._wanted, self._level, by_lines=True)
 
     def _take_lines(self, lines: list[str]) -> bool:
         kept = [line for line in lines if self._passes(line)]

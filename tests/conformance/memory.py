@@ -15,8 +15,9 @@ from starlette.types import ASGIApp, Message, Scope
 from rapid.composition import compose
 from rapid.core.effects import Party
 from rapid.environments.environment import Environment
-from rapid.environments.process import LaunchError, OutputSink
+from rapid.environments.process import LaunchError
 from rapid.environments.reaper import Exit
+from rapid.environments.sink import OutputSink
 from rapid.settings import load
 from rapid.telemetry.console import Console
 from tests.conformance.player import Request

@@ -41,6 +41,9 @@ class Sink:
     def on_drained(self, callback: Callable[[], None]) -> None:
         callback()
 
+    def another(self) -> Sink:
+        return self
+
 
 async def run(script: str, *, kill: bool = False) -> tuple[int, bytes, int]:
     """Run a Python script as a runtime; (exit status, output, peak KiB)."""

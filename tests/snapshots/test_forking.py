@@ -58,6 +58,9 @@ class FakeEnvironment:
     def on_drained(self, callback: Callable[[], None]) -> None:
         callback()
 
+    def another(self) -> FakeEnvironment:
+        return self
+
     async def stop(self) -> None:
         if self.process:
             self.process.kill()

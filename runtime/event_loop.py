@@ -27,13 +27,23 @@ class CancelledError(Exception):
 class EventLoop:
     """The loop that user code has made current while it was imported, else a new one, once there is need of it."""
 
+    process: int
+    """The process that it runs in; a child that user code has forked has another number."""
+
     def __init__(self) -> None:
         self._loop: Any = None
+        self.process = os.getpid()
+
+    def adopt(self, without: list[AbstractEventLoop]) -> None:
+        """In a new process that goes on in the place of the one before: the loop is its own now, if it can be."""
+        self.process = os.getpid()
+        if self._loop in without:
+            self._loop = None
 
     def open(self) -> None:
         """Have the loop ready; a new one if user code has closed the last."""
         if self._loop is None or self._loop.is_closed():
-            self._loop = _current() or asyncio.new_event_loop()
+            self._loop = current_loop() or asyncio.new_event_loop()
             asyncio.set_event_loop(self._loop)
 
     def run(self, awaitable: Awaitable[Result]) -> Result:
@@ -54,7 +64,7 @@ class EventLoop:
 event_loop = EventLoop()
 
 
-def _current() -> AbstractEventLoop | None:
+def current_loop() -> AbstractEventLoop | None:
     """The loop that user code has made current and can be run; None if there is none."""
     warnings = library_module("warnings")
     with warnings.catch_warnings():

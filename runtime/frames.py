@@ -40,6 +40,15 @@ class FramedSink:
     def _renew_lock(self) -> None:
         self._lock = RLock()  # for a signal handler may log in the middle of a write
 
+    def close(self) -> None:
+        """Close the descriptor, unless user code has."""
+        try:
+            if _identity(self._descriptor) == self._file:
+                os.close(self._descriptor)
+        except OSError:
+            pass
+        self._works = False
+
     def log(self, text: str, frame_type: bytes | None = None) -> None:
         """Write `text` as one frame; of no level where the type is not given."""
         if not self._write(text, frame_type):

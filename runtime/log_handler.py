@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 class LambdaLoggerHandler(logging.Handler):
     """Writes records to the log of the function, as AWS's handler of the same name does; frames say no level."""
 
-    def __init__(self, log_sink: Sink) -> None:
-        super().__init__()
-        self.log_sink = log_sink
+    @property
+    def log_sink(self) -> Sink:
+        """Where the log goes at present."""
+        return log.sink
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one formatted record."""
@@ -52,7 +53,7 @@ def configure() -> None:
     """Give the root logger the handler, and the log's level if `logging` knows it; times are UTC."""
     logging.Formatter.converter = time.gmtime
     kind = LambdaLoggerHandlerWithFrameType if log.as_json or log.level else LambdaLoggerHandler
-    handler = kind(log.sink)
+    handler = kind()
     handler.setFormatter(record_formatter(sys.modules["logging"]))
     handler.addFilter(LambdaLoggerFilter())
     root = logging.getLogger()

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
         def log_error(self, lines: list[str], frame_type: bytes | None = None) -> None:
             """Write the lines of an error, which have no ends yet, as one event."""
 
+        def close(self) -> None:
+            """Let go of what it writes to, if it is its own."""
+
 
 _FRAMED_LOG = "_LAMBDA_TELEMETRY_LOG_FD"
 
@@ -55,6 +58,9 @@ class StandardSink:
         """Write an error; its lines end in a carriage return, so that no log agent takes them apart."""
         self.log("\r".join(lines) + "\n")
 
+    def close(self) -> None:
+        """Nothing: standard output is everybody's."""
+
 
 class Log:
     """How and where records and errors are written; as the environment says, once `set_up` has been called.
@@ -75,6 +81,13 @@ class Log:
         descriptor = environ.pop(_FRAMED_LOG, None)
         if descriptor is not None:
             self._write_frames_to(descriptor)
+
+    def write_to(self, descriptor: int | None) -> None:
+        """Leave the framed log, if there was one, for that of `descriptor`, or for standard output."""
+        self.sink.close()
+        self.sink = StandardSink()
+        if descriptor is not None:
+            self._write_frames_to(str(descriptor))
 
     def _write_frames_to(self, descriptor: str) -> None:
         from .frames import FramedSink

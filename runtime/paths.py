@@ -52,7 +52,12 @@ def _is_shadow(name: str, module: ModuleType) -> bool:
 
 def _is_library(module: ModuleType) -> bool:
     file = getattr(module, "__file__", None)  # builtin and frozen modules have none
-    return file is None or (file.startswith(_LIBRARY) and "-packages/" not in file)
+    return file is None or is_of_library(file)
+
+
+def is_of_library(file: str) -> bool:
+    """Whether the file is one of the standard library's."""
+    return file.startswith(_LIBRARY) and "-packages/" not in file
 
 
 def loaded_library_module(name: str) -> ModuleType | None:

@@ -38,11 +38,12 @@ def start(arguments: list[str], inherited_path: list[str]) -> NoReturn:
         logs.flush_each_write()
         logs.log.set_up(environ)
         logs.install()
+        template = environ.pop("RAPID_TEMPLATE_SOCKET", None)
         handler = _load(name, client, encoder)
         if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
             from .snapshot.restoring import pass_snapshot
 
-            client = pass_snapshot(client, handler, encoder)
+            client = pass_snapshot(client, handler, encoder, template, _new_client)
         run(client, handler, encoder)
     except RuntimeAPIError as error:
         sys.exit(f"runtime: {error}")

@@ -13,19 +13,26 @@ from . import fresh, hooks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from typing import NoReturn
 
     from ..client import RuntimeClient
     from ..handler import Handler
     from ..marshal import Encoder
+
+    NewClient = Callable[[Mapping[str, str]], RuntimeClient]
+
 BEFORE_FAILED, AFTER_FAILED = 64, 65
 """Exit statuses, those of AWS's runtime."""
 
 
-def pass_snapshot(client: RuntimeClient, handler: Handler, encoder: Encoder) -> RuntimeClient:
+def pass_snapshot(
+    client: RuntimeClient, handler: Handler, encoder: Encoder, template: str | None, new_client: NewClient
+) -> RuntimeClient:
     """Become a snapshot; return when restored, with the client to serve invocations with.
 
-    When a hook fails the process exits, as AWS's runtime does.
+    `template`: where to listen for requests to fork, if that is wanted. What returns may then be a new process, whose
+    client `new_client` has made of its environment. When a hook fails the process exits, as AWS's runtime does.
     """
     try:
         hooks.run_before_snapshot()
@@ -36,7 +43,7 @@ def pass_snapshot(client: RuntimeClient, handler: Handler, encoder: Encoder) -> 
 
         event_loop.open()
     try:
-        client = _wait(client)
+        client = _wait(client, template, new_client)
     except RuntimeAPIError as error:
         _fail_before(client, encoder, error)
     fresh.renew()
@@ -53,7 +60,13 @@ def _fail_before(client: RuntimeClient, encoder: Encoder, error: BaseException) 
     sys.exit(BEFORE_FAILED)
 
 
-def _wait(client: RuntimeClient) -> RuntimeClient:
+def _wait(client: RuntimeClient, template: str | None, new_client: NewClient) -> RuntimeClient:
+    if template is not None:
+        from .template import listen
+
+        listening = listen(template)
+        if listening is not None:
+            return listening.wait(client, new_client)
     client.ask_to_be_restored()
     client.wait_to_be_restored()
     return client

@@ -97,8 +97,7 @@ class Lifespan:
         """Have it end when the process exits by itself, or is asked to by SIGTERM, unless user code ignores that."""
         if not self._supported:
             return
-        owner = os.getpid()
-        library_module("atexit").register(lambda: owner == os.getpid() and event_loop.run(self.stop()))
+        library_module("atexit").register(lambda: event_loop.process == os.getpid() and event_loop.run(self.stop()))
         signal = library_module("signal")
         before = signal.getsignal(signal.SIGTERM)
         if before not in (signal.SIG_IGN, None):  # None: not set from Python
@@ -111,10 +110,9 @@ class _Termination:
     def __init__(self, lifespan: Lifespan, before: object) -> None:
         self._lifespan = lifespan
         self._before = before
-        self._owner = os.getpid()
 
     def __call__(self, number: int, _frame: object) -> None:
-        if os.getpid() != self._owner:  # a child that user code has forked
+        if os.getpid() != event_loop.process:  # a child that user code has forked
             return self._leave(number)
         try:
             loop = asyncio.get_running_loop()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -72,12 +73,18 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: FakeRuntimeAPI
 
+    def setup(self) -> None:
+        super().setup()
+        self.server.sockets.append(self.connection)
+
     def do_GET(self) -> None:
         self._record(b"")
         if self.path.endswith("/restore/next"):
+            self.server.restore.wait()
             return self._reply(self.server.restore_status, b"")
         number = self.server.served
         if number >= len(self.server.events):
+            self.server.last.wait()
             # Without a Content-Type awslambdaric's native client crashes.
             return self._reply(410, b'{"errorMessage":"no more"}', {"Content-Type": "application/json"})
         self.server.served += 1
@@ -133,7 +140,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class FakeRuntimeAPI(ThreadingHTTPServer):
-    """Serves `events` on a port of its own while it is entered."""
+    """Serves `events` on a port of its own while it is entered.
+
+    Attributes:
+        restore: a request to be restored is answered, with `restore_status`, once this is set; it is, unless cleared.
+        last: the same for the request after the last event.
+    """
 
     daemon_threads = True
     block_on_close = False
@@ -142,9 +154,14 @@ class FakeRuntimeAPI(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.events = events
         self.served = 0
+        self.restore = threading.Event()
+        self.restore.set()
         self.restore_status = 200
+        self.last = threading.Event()
+        self.last.set()
         self.requests: list[Request] = []
         self.connections: set[Any] = set()
+        self.sockets: list[socket.socket] = []
         self.lock = threading.Lock()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
 
@@ -157,9 +174,16 @@ class FakeRuntimeAPI(ThreadingHTTPServer):
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.restore.set()
+        self.last.set()
         self.shutdown()
         self._thread.join()
         self.server_close()
+
+    def drop_connections(self) -> None:
+        """As if it had ended."""
+        for connection in self.sockets:
+            connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
         pass  # a runtime that left in the middle of a request

@@ -19,20 +19,15 @@ from rapid.core import effects as do
 from rapid.core.effects import Effect
 from rapid.core.environment import EnvironmentLifecycle
 from rapid.core.errors import nobody_asks
+from rapid.core.initialisation import InitializationType
 from rapid.core.invocation import Attempt, Invocation, Outcome
-from rapid.core.machine import RuntimeInput, RuntimeState, move
+from rapid.core.machine import RuntimeInput, RuntimeState
 from rapid.core.phase import Phase
 from rapid.core.standing import Standing
 from rapid.core.works import Works
 
 MAX_CONCURRENCY = 1600
 """Invocations that one environment may take at once (AWS API reference, `PerExecutionEnvironmentMaxConcurrency`)."""
-
-
-def init_limit(timeout: float) -> float:
-    """Seconds that the init may take (AWS: "the maximum of 130 seconds or the configured function timeout (up to 900
-    seconds)"); `timeout` is the function's, seconds."""
-    return min(max(timeout, 130.0), 900.0)
 
 
 class ConcurrentLifecycle(EnvironmentLifecycle):
@@ -47,7 +42,8 @@ class ConcurrentLifecycle(EnvironmentLifecycle):
     _work: Works
 
     def __init__(self, limit: int, timeout: float, external: Sequence[str] = ()) -> None:
-        super().__init__(Works(timeout), Standing(told_of_invocations=False), timeout, init_limit(timeout), external)
+        standing = Standing(told_of_invocations=False)
+        super().__init__(Works(timeout), standing, timeout, external, InitializationType.MANAGED)
         self._limit = limit
         self._workers = 0  # that have asked, and hold no event
         self._waiting: deque[Attempt] = deque()  # taken, and no worker has it yet
@@ -77,7 +73,7 @@ class ConcurrentLifecycle(EnvironmentLifecycle):
         absent, alone = self.phase is Phase.ABSENT, not self._work.open
         self._waiting.append(self._work.begin(invocation, invocation_id, now, epoch))
         if absent:
-            return self._launch(now, self._timeout)
+            return self._launch(now)
         deadline: list[Effect] = [do.SetDeadline(self._timeout)] if alone else []  # else that of an earlier one is set
         return [*deadline, *self._hand_over()]
 
@@ -85,19 +81,18 @@ class ConcurrentLifecycle(EnvironmentLifecycle):
 
     def next(self, now: float) -> list[Effect]:
         """A worker asks for its next event; the first that does ends the runtime's init."""
-        before = self._present(RuntimeInput.NEXT)
-        self._standing.runtime = move(before, RuntimeInput.NEXT)
+        before = self._moved(RuntimeInput.NEXT)
         self._workers += 1
-        if before is RuntimeState.STARTED and self._init:
-            return [self._init.runtime_done(), *self._settle(now)]
-        return [] if self._init else [*self._hand_over(), *self._rest()]
+        if before is RuntimeState.STARTED and self._preparing:
+            return [self._preparing.runtime_done(), *self._settle(now)]
+        return [] if self._preparing else [*self._hand_over(), *self._rest()]
 
     def left(self) -> list[Effect]:
         """A worker that has asked is gone, and was given nothing."""
         if not self._workers:
             return []
         self._workers -= 1
-        return [] if self._init else self._rest()
+        return [] if self._preparing else self._rest()
 
     def missed(self, attempt: Attempt) -> list[Effect]:
         """A worker was gone when it was given an event: the next one has it."""
@@ -118,7 +113,7 @@ class ConcurrentLifecycle(EnvironmentLifecycle):
 
     def deadline(self, now: float) -> list[Effect]:
         """See `EnvironmentLifecycle.deadline`. One set for an invocation that is over by now is set for the next."""
-        if self._ending or self._init or self.phase is Phase.ABSENT:
+        if self._ending or self._preparing or self.phase is Phase.ABSENT:
             return super().deadline(now)
         if not self._work.open:
             fault = nobody_asks(self._timeout)
@@ -139,7 +134,7 @@ class ConcurrentLifecycle(EnvironmentLifecycle):
             done += [do.Deliver(attempt), *self._work.start(attempt)]
         return done
 
-    def _initialised(self) -> list[Effect]:
+    def _prepared(self, _: float) -> list[Effect]:
         return [*self._hand_over(), *self._rest()]
 
     def _rested(self, _: float) -> list[Effect]:

@@ -54,6 +54,11 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class Restore:
+    """Answer the runtime's parked `restore/next`: it has been restored."""
+
+
+@dataclass(frozen=True, slots=True)
 class InvokeEvent:
     """An extension's INVOKE."""
 
@@ -94,9 +99,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """Tell the caller that the environment went away before the function had answered."""
+    """Tell the caller that the function will not answer, by an exception of the Lambda API.
+
+    Attributes:
+        invocation: the caller's.
+        message: the reason, a sentence.
+        exception: the exception's name.
+    """
 
     invocation: Invocation
+    message: str = "the execution environment has been shut down"
+    exception: str = "ServiceException"
 
 
-Effect = Launch | Terminate | Kill | SetDeadline | Deliver | Notify | Answer | Abandon | Record
+Effect = Launch | Terminate | Kill | SetDeadline | Deliver | Restore | Notify | Answer | Abandon | Record

@@ -29,7 +29,15 @@ class Refused(Exception):
 
 
 class Unavailable(Exception):
-    """An accepted invocation that will not be answered by the function, because rapid is going down."""
+    """An accepted invocation that will not be answered by the function.
+
+    Attributes:
+        exception: the Lambda API's name for the reason; without a better one, rapid is going down.
+    """
+
+    def __init__(self, message: str, exception: str = "ServiceException") -> None:
+        super().__init__(message)
+        self.exception = exception
 
 
 def invalid_request_id() -> Refused:
@@ -54,10 +62,12 @@ class Fault:
     Attributes:
         error_type: e.g. `Runtime.ExitError`, `Sandbox.Timedout`.
         reason: the sentence without the request id, e.g. `Runtime exited with error: exit status 1`.
+        exception: the exception of the Lambda API that the caller receives in place of a function error, if any.
     """
 
     error_type: str
     reason: str
+    exception: str | None = None
 
     def message(self, request_id: str | None) -> str:
         """The `errorMessage`: `RequestId: … Error: …` where an invocation is concerned."""
@@ -86,6 +96,12 @@ def init_timed_out(seconds: float) -> Fault:
 def nobody_asks(seconds: float) -> Fault:
     """No worker of a runtime works on anything, and none has asked for an event."""
     return Fault("Sandbox.Timedout", f"No worker asked for an event within {seconds:.2f} seconds")
+
+
+def restore_timed_out(seconds: float) -> Fault:
+    """The after-restore hooks did not end within their limit."""
+    reason = f"Restore hooks timed out after {seconds:.2f} seconds"
+    return Fault("Runtime.RestoreHookUserTimeout", reason, "SnapStartTimeoutException")
 
 
 def exited(status: int) -> Fault:

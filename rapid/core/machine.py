@@ -17,6 +17,9 @@ class RuntimeState(Enum):
 
     STARTED = "Started"
     INIT_ERROR = "InitError"
+    RESTORE_READY = "RestoreReady"
+    RESTORING = "Restoring"
+    RESTORE_ERROR = "RuntimeRestoreErrorState"
     READY = "Ready"
     RUNNING = "Running"
     RESPONSE = "InvocationResponse"
@@ -33,14 +36,32 @@ class RuntimeInput(Enum):
     FAIL = "InvocationErrorResponse"
     SENT = "RuntimeResponseSentState"
     INIT_ERROR = "InitError"
+    RESTORE_NEXT = "RestoreReady"
+    RESTORE = "Restoring"
+    RESTORE_ERROR = "RuntimeRestoreErrorState"
 
 
 RUNTIME: Mapping[RuntimeState, Mapping[RuntimeInput, RuntimeState]] = {
     RuntimeState.STARTED: {
         RuntimeInput.NEXT: RuntimeState.READY,
+        RuntimeInput.RESTORE_NEXT: RuntimeState.RESTORE_READY,
         RuntimeInput.INIT_ERROR: RuntimeState.INIT_ERROR,
     },
     RuntimeState.INIT_ERROR: {},
+    RuntimeState.RESTORE_READY: {
+        # Asking again while parked is a client that lost its connection and came back.
+        RuntimeInput.RESTORE_NEXT: RuntimeState.RESTORE_READY,
+        RuntimeInput.RESTORE: RuntimeState.RESTORING,
+    },
+    RuntimeState.RESTORING: {
+        RuntimeInput.NEXT: RuntimeState.READY,
+        # Asking again is a client that the answer never reached: it is given once more.
+        RuntimeInput.RESTORE_NEXT: RuntimeState.RESTORING,
+        RuntimeInput.RESTORE_ERROR: RuntimeState.RESTORE_ERROR,
+        # What fails now is the restore, by whichever call it is told.
+        RuntimeInput.INIT_ERROR: RuntimeState.RESTORE_ERROR,
+    },
+    RuntimeState.RESTORE_ERROR: {},
     RuntimeState.READY: {
         # Asking again while parked is a client that lost its connection and came back.
         RuntimeInput.NEXT: RuntimeState.READY,

@@ -28,6 +28,9 @@ class Phase(Enum):
 RUNTIME_PHASE: Mapping[RuntimeState, Phase] = {
     RuntimeState.STARTED: Phase.INIT,
     RuntimeState.INIT_ERROR: Phase.INIT,
+    RuntimeState.RESTORE_READY: Phase.SNAPSHOT,
+    RuntimeState.RESTORING: Phase.RESTORE,
+    RuntimeState.RESTORE_ERROR: Phase.RESTORE,
     RuntimeState.RUNNING: Phase.INVOKE,
     RuntimeState.RESPONSE: Phase.INVOKE,
     RuntimeState.ERROR: Phase.INVOKE,
@@ -44,7 +47,7 @@ EXTENSION_PHASE: Mapping[ExtensionState, Phase] = {
 }
 """The phase that an extension in a given state holds the environment in; one that is ending holds it in none."""
 
-JOINT_ORDER = (Phase.INIT, Phase.INVOKE, Phase.IDLE)
+JOINT_ORDER = (Phase.INIT, Phase.SNAPSHOT, Phase.RESTORE, Phase.INVOKE, Phase.IDLE)
 """Earliest first: one party in init keeps all in init; one still invoking keeps all from being idle."""
 
 

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from rapid.core.invocation import Attempt, Outcome
 from rapid.core.records import InvokeReport, InvokeRuntimeDone, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What came before an invocation, and is told of by its report: an init or a restore, in milliseconds."""
+
+    init_ms: float | None = None
+    restore_ms: float | None = None
+
+
+NOTHING = Owed()
 
 
 class Progress:
@@ -67,7 +80,7 @@ class Progress:
         return self._runtime_record(self._status, now, self._error_type)
 
     def failed(
-        self, status: str, now: float, error_type: str | None, init_ms: float | None
+        self, status: str, now: float, error_type: str | None, owed: Owed
     ) -> list[InvokeRuntimeDone | InvokeReport]:
         """The environment ends under it; `status` is `failure` or `timeout`."""
         error_type = None if status == "timeout" else error_type
@@ -75,16 +88,16 @@ class Progress:
         if not self.runtime_done:
             records.append(self._runtime_record(status, now, error_type))
         self._status, self._error_type = status, error_type
-        return [*records, self.finished(now, init_ms)]
+        return [*records, self.finished(now, owed)]
 
-    def finished(self, now: float, init_ms: float | None) -> InvokeReport:
-        """Everybody is done; `init_ms` is the init that this invocation pays for."""
+    def finished(self, now: float, owed: Owed) -> InvokeReport:
+        """Everybody is done; `owed` is what this invocation pays for besides."""
         spans: tuple[Span, ...] = ()
         if self._done_at is not None and now > self._done_at:
             spans = (Span("extensionOverhead", self._done_at, (now - self._done_at) * 1000),)
         duration = self._duration(self._status, now)
         return InvokeReport(
-            self.attempt.invocation, self._status, duration, init_ms, error_type=self._error_type, spans=spans
+            self.attempt.invocation, self._status, duration, owed.init_ms, owed.restore_ms, self._error_type, spans
         )
 
     def _runtime_record(self, status: str, now: float, error_type: str | None) -> InvokeRuntimeDone:

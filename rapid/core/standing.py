@@ -21,10 +21,12 @@ class Standing:
         alive: who has a process.
 
     Args:
+        first: the state that a runtime begins in: it starts, or comes out of a snapshot.
         told_of_invocations: whether extensions may register for INVOKE.
     """
 
-    def __init__(self, *, told_of_invocations: bool = True) -> None:
+    def __init__(self, first: RuntimeState = RuntimeState.STARTED, *, told_of_invocations: bool = True) -> None:
+        self._first = first
         self._told_of_invocations = told_of_invocations
         self.runtime: RuntimeState | None = None
         self.extensions = self._new_extensions()
@@ -43,7 +45,7 @@ class Standing:
     @property
     def registration_closed(self) -> bool:
         """Whether the runtime has asked for its first event: until then an internal extension may register."""
-        return self.runtime not in (None, RuntimeState.STARTED)
+        return self.runtime not in (None, self._first)
 
     def launch(self, external: Sequence[str]) -> list[Effect]:
         """Begin: the external extensions first, the runtime once they have registered."""
@@ -56,7 +58,7 @@ class Standing:
         """Start the runtime, if it has not been and nobody must register first."""
         if self.runtime is not None or self.extensions.expected:
             return []
-        self.runtime = RuntimeState.STARTED
+        self.runtime = self._first
         self.alive.add(RUNTIME_PARTY)
         return [do.Launch(RUNTIME_PARTY)]
 

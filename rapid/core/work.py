@@ -8,7 +8,7 @@ from rapid.core import effects as do
 from rapid.core.effects import Effect
 from rapid.core.errors import Fault, invalid_invocation_id, invalid_request_id
 from rapid.core.invocation import Attempt, Invocation, Outcome
-from rapid.core.progress import Progress
+from rapid.core.progress import NOTHING, Owed, Progress
 from rapid.core.records import FaultRecord, InvokeReport, InvokeRuntimeDone, InvokeStart
 
 
@@ -22,8 +22,8 @@ class AnyWork(Protocol):
     def started(self) -> list[InvokeStart]:
         """The records of starts that have not been recorded yet: an init inside an invocation comes before its own."""
 
-    def owes(self, init_ms: float | None) -> None:
-        """The next report is to tell of an init ahead of it, in milliseconds; None when there was none."""
+    def owes(self, owed: Owed) -> None:
+        """The next report is to tell of what came ahead of it."""
 
     def failed(self, status: str, error_type: str, why: Fault | Outcome, now: float) -> list[Effect]:
         """The environment ends in `error` or `timeout`: the fault, the answers that were not given, the reports."""
@@ -37,6 +37,7 @@ class Work:
 
     Attributes:
         progress: of the present invocation, until it has been reported.
+        waits: it has been accepted ahead of an init or a restore that has a time of its own.
 
     Args:
         timeout: the function's timeout, seconds.
@@ -44,9 +45,11 @@ class Work:
 
     def __init__(self, timeout: float) -> None:
         self.progress: Progress | None = None
+        self.waits = False
         self._timeout = timeout
         self._attempt: Attempt | None = None  # the present one, until the runtime asks for the next
-        self._init_ms: float | None = None
+        self._owed = NOTHING
+        self._epoch = 0.0  # seconds to add to monotonic ones
         self._started = False  # its start has been recorded
 
     @property
@@ -54,12 +57,16 @@ class Work:
         """See `AnyWork.open`."""
         return self.progress is not None
 
-    def begin(self, invocation: Invocation, invocation_id: str, now: float, epoch: float) -> Attempt:
-        """Take an invocation; arguments as for `Lifecycle.invoke`."""
-        self._attempt = Attempt(invocation, invocation_id, int((epoch + self._timeout) * 1000))
-        self.progress = Progress(self._attempt, now, self._timeout)
-        self._started = False
-        return self._attempt
+    def begin(self, invocation: Invocation, invocation_id: str, now: float, epoch: float, *, waits: bool) -> None:
+        """Take an invocation; arguments as for `EnvironmentLifecycle.invoke`, and whether it waits, see above."""
+        self._epoch = epoch - now
+        self._clock(invocation, invocation_id, now)
+        self._started, self.waits = False, waits
+
+    def hand_over(self, now: float) -> Attempt:
+        """It is the function's turn; the time of an invocation that has waited begins only now."""
+        assert self.progress is not None
+        return self._waited(self.progress, now).attempt
 
     def started(self) -> list[InvokeStart]:
         """See `AnyWork.started`."""
@@ -68,9 +75,9 @@ class Work:
         self._started = True
         return [InvokeStart(self.progress.attempt.invocation)]
 
-    def owes(self, init_ms: float | None) -> None:
+    def owes(self, owed: Owed) -> None:
         """See `AnyWork.owes`."""
-        self._init_ms = init_ms
+        self._owed = owed
 
     def check(self, request_id: str, invocation_id: str | None) -> None:
         """Refuse an answer to another attempt than the present one.
@@ -103,22 +110,36 @@ class Work:
     def finished(self, now: float) -> InvokeReport:
         """Everybody is done."""
         assert self.progress is not None
-        report = self.progress.finished(now, self._init_ms)
-        self.progress = self._init_ms = None
+        report = self.progress.finished(now, self._owed)
+        self.progress, self._owed = None, NOTHING
         return report
 
     def failed(self, status: str, error_type: str, why: Fault | Outcome, now: float) -> list[Effect]:
         """See `AnyWork.failed`."""
-        progress, self.progress = self.progress, None
-        init_ms, self._init_ms = self._init_ms, None
-        if progress is None:
+        if self.progress is None:
             return fault_of_nobody(error_type, why)
-        return failed(progress, status, error_type, why, now, init_ms)
+        status = "error" if self.waits else status  # its own time has not begun
+        return failed(self._closed(self.progress, now), status, error_type, why, now, self._owed)
 
     def abandoned(self, now: float) -> list[Effect]:
         """See `AnyWork.abandoned`."""
-        progress, self.progress = self.progress, None
-        return abandoned(progress, now, self._init_ms) if progress else []
+        return abandoned(self._closed(self.progress, now), now, self._owed) if self.progress else []
+
+    def _closed(self, progress: Progress, now: float) -> Progress:
+        closed, self.progress = self._waited(progress, now), None  # one that never began has taken no time
+        return closed
+
+    def _waited(self, progress: Progress, now: float) -> Progress:
+        if not self.waits:
+            return progress
+        self.waits = False
+        return self._clock(progress.attempt.invocation, progress.attempt.invocation_id, now)
+
+    def _clock(self, invocation: Invocation, invocation_id: str, now: float) -> Progress:
+        deadline_ms = int((now + self._epoch + self._timeout) * 1000)
+        self._attempt = Attempt(invocation, invocation_id, deadline_ms)
+        self.progress = Progress(self._attempt, now, self._timeout)
+        return self.progress
 
 
 def fault_of_nobody(error_type: str, why: Fault | Outcome) -> list[Effect]:
@@ -127,20 +148,27 @@ def fault_of_nobody(error_type: str, why: Fault | Outcome) -> list[Effect]:
 
 
 def failed(
-    progress: Progress, status: str, error_type: str, why: Fault | Outcome, now: float, init_ms: float | None
+    progress: Progress, status: str, error_type: str, why: Fault | Outcome, now: float, owed: Owed
 ) -> list[Effect]:
     """An invocation fails in `error` or `timeout`: the fault, the answer unless there was one, and the reports."""
     invocation = progress.attempt.invocation
     fault: list[Effect] = []
     if isinstance(why, Fault):
         fault.append(FaultRecord(invocation.request_id, error_type, why.reason))
-        why = Outcome(why.document(invocation.request_id), error_type)
-    told: list[Effect] = [] if progress.answered else [do.Answer(invocation, why)]
+    told: list[Effect] = [] if progress.answered else [_answer(invocation, error_type, why)]
     status = "timeout" if status == "timeout" else "failure"
-    return [*fault, *told, *progress.failed(status, now, error_type, init_ms)]
+    return [*fault, *told, *progress.failed(status, now, error_type, owed)]
 
 
-def abandoned(progress: Progress, now: float, init_ms: float | None) -> list[Effect]:
+def _answer(invocation: Invocation, error_type: str, why: Fault | Outcome) -> do.Answer | do.Abandon:
+    if isinstance(why, Outcome):
+        return do.Answer(invocation, why)
+    if why.exception:
+        return do.Abandon(invocation, why.message(invocation.request_id), why.exception)
+    return do.Answer(invocation, Outcome(why.document(invocation.request_id), error_type))
+
+
+def abandoned(progress: Progress, now: float, owed: Owed) -> list[Effect]:
     """The environment is shut down under an invocation."""
     told: list[Effect] = [] if progress.answered else [do.Abandon(progress.attempt.invocation)]
-    return [*told, *progress.failed("failure", now, "Sandbox.Failure", init_ms)]
+    return [*told, *progress.failed("failure", now, "Sandbox.Failure", owed)]

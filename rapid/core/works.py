@@ -7,7 +7,7 @@ from rapid.core.effects import Effect
 from rapid.core.errors import Fault, invalid_invocation_id, invalid_request_id, invoke_timed_out, timed_out
 from rapid.core.invocation import Attempt, Invocation, Outcome
 from rapid.core.machine import RuntimeInput, RuntimeState, move
-from rapid.core.progress import Progress
+from rapid.core.progress import NOTHING, Owed, Progress
 from rapid.core.records import InvokeStart
 from rapid.core.work import abandoned, failed, fault_of_nobody
 
@@ -116,7 +116,7 @@ class Works:
         return [
             do.Answer(progress.attempt.invocation, outcome),
             progress.runtime_finished(now),
-            progress.finished(now, None),
+            progress.finished(now, NOTHING),
         ]
 
     def overdue(self, now: float) -> list[Effect]:
@@ -128,7 +128,7 @@ class Works:
                 break
             del self._items[request_id]
             self._late[request_id] = None
-            done += [*_start(item), *failed(item.progress, "timeout", fault.error_type, fault, now, None)]
+            done += [*_start(item), *failed(item.progress, "timeout", fault.error_type, fault, now, NOTHING)]
         while len(self._late) > REMEMBERED:
             del self._late[next(iter(self._late))]
         return done
@@ -137,18 +137,18 @@ class Works:
         """See `AnyWork.started`."""
         return [record for item in self._items.values() for record in _start(item)]
 
-    def owes(self, init_ms: float | None) -> None:
+    def owes(self, _: Owed) -> None:
         """See `AnyWork.owes`: the init is nobody's, for it is not paid by invocations (AWS: "Managed Instances")."""
 
     def failed(self, status: str, error_type: str, why: Fault | Outcome, now: float) -> list[Effect]:
         """See `AnyWork.failed`."""
         if not self._items:
             return fault_of_nobody(error_type, why)
-        return [e for item in self._take_all() for e in failed(item.progress, status, error_type, why, now, None)]
+        return [e for item in self._take_all() for e in failed(item.progress, status, error_type, why, now, NOTHING)]
 
     def abandoned(self, now: float) -> list[Effect]:
         """See `AnyWork.abandoned`."""
-        return [effect for item in self._take_all() for effect in abandoned(item.progress, now, None)]
+        return [effect for item in self._take_all() for effect in abandoned(item.progress, now, NOTHING)]
 
     def _take_all(self) -> list[Item]:
         items = list(self._items.values())

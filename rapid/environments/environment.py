@@ -17,6 +17,7 @@ from rapid.core.effects import RUNTIME_PARTY, Effect, Party
 from rapid.core.environment import EnvironmentLifecycle
 from rapid.core.errors import Fault, extension_launch_failed, invalid_entrypoint
 from rapid.core.invocation import Attempt, Outcome
+from rapid.core.lifecycle import Lifecycle
 from rapid.core.machine import ExtensionInput, RuntimeInput
 from rapid.core.phase import Phase
 from rapid.environments.invoker import Pending
@@ -26,6 +27,7 @@ from rapid.environments.parties import Launcher, Parties
 from rapid.environments.pendings import Pendings
 from rapid.environments.polls import Polls, Signal
 from rapid.environments.process import LaunchError
+from rapid.environments.snapshot_point import SnapshotPoint
 from rapid.environments.stream import ResponseStream
 from rapid.environments.workers import Workers
 from rapid.telemetry.log import EnvironmentLog
@@ -40,7 +42,10 @@ STOP_LIMIT = 3.0
 FLUSH_LIMIT = 0.5
 """Seconds that telemetry subscribers have to take what is buffered before they hear of the shutdown."""
 
-AT_WORK = (Phase.INIT, Phase.INVOKE, Phase.RESET)
+UNDER_WAY = (Phase.INIT, Phase.RESTORE, Phase.INVOKE)
+"""Phases in which somebody is waited for."""
+
+AT_WORK = (*UNDER_WAY, Phase.RESET)
 """Phases in which processes run, and may use more memory than they have."""
 
 Poll = asyncio.Future[Attempt | Signal]
@@ -53,6 +58,7 @@ class Environment:
         phase: its phase.
         capacity: how many more invocations it can take now.
         polls: the runtime's.
+        snapshot_point: where the runtime may wait to be restored; None where it cannot.
 
     Args:
         lifecycle: decides.
@@ -72,6 +78,7 @@ class Environment:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.polls = self._polls_of(lifecycle)
+        self.snapshot_point = self._snapshot_point_of(lifecycle)
         self.phase, self.capacity = lifecycle.phase, lifecycle.capacity
         self._lifecycle = lifecycle
         self._parties = Parties(launcher, memory, self._process_exited)
@@ -89,6 +96,7 @@ class Environment:
             do.Kill: self._kill,
             do.SetDeadline: self._set_deadline,
             do.Deliver: self._deliver,
+            do.Restore: self._restore,
             do.Notify: self._notify,
             do.Answer: self._answer,
             do.Abandon: self._abandon,
@@ -251,6 +259,10 @@ class Environment:
     def _deliver(self, effect: do.Deliver) -> None:
         self.polls.deliver(effect.attempt)
 
+    def _restore(self, effect: do.Restore) -> None:
+        assert self.snapshot_point is not None
+        self.snapshot_point.polls.deliver(effect)
+
     def _notify(self, effect: do.Notify) -> None:
         mailbox = self._mailboxes[effect.identifier]
         if isinstance(effect.event, do.InvokeEvent):
@@ -270,7 +282,7 @@ class Environment:
         self._pendings.answer(effect.invocation, effect.outcome)
 
     def _abandon(self, effect: do.Abandon) -> None:
-        self._pendings.abandon(effect.invocation)
+        self._pendings.abandon(effect)
 
     def _quick_record(self, record: records.Record) -> None:
         """A record before which nobody can have written anything that belongs before it."""
@@ -289,6 +301,9 @@ class Environment:
         self._pendings.reported(record.invocation, self._log.tail)
 
     # From the clients, the processes and the timer
+
+    def _snapshot_point_of(self, lifecycle: EnvironmentLifecycle) -> SnapshotPoint | None:
+        return SnapshotPoint(lifecycle, self._apply, self._loop) if isinstance(lifecycle, Lifecycle) else None
 
     def _polls_of(self, lifecycle: EnvironmentLifecycle) -> Polls[Attempt]:
         """Where a runtime waits for its next event: one poll, or one of each worker."""
@@ -312,7 +327,7 @@ class Environment:
         self._clean_up()
 
     def _process_exited(self, party: Party, status: int) -> None:
-        if self.phase in (Phase.INIT, Phase.INVOKE):
+        if self.phase in UNDER_WAY:
             self._loop.call_later(EXIT_SETTLE, self._settled, party, status, time.monotonic())
         else:
             self._settled(party, status, time.monotonic())
@@ -320,7 +335,7 @@ class Environment:
     def _settled(self, party: Party, status: int, when: float) -> None:
         self._parties.left(party)
         if party == RUNTIME_PARTY:
-            self.polls.release()
+            self._release_runtime()
         oom_killed = status == -signal.SIGKILL and self._memory.out_of_memory()
         self._apply(self._lifecycle.exited(party, status, when, oom_killed=oom_killed))
         self._clean_up()
@@ -334,7 +349,12 @@ class Environment:
         for identifier in set(self._mailboxes) - known:
             self._mailboxes.pop(identifier).release()
 
-    def _release(self) -> None:
+    def _release_runtime(self) -> None:
         self.polls.release()
+        if self.snapshot_point:
+            self.snapshot_point.polls.release()
+
+    def _release(self) -> None:
+        self._release_runtime()
         for mailbox in self._mailboxes.values():
             mailbox.release()

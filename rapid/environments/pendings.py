@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rapid.core.effects import Abandon
 from rapid.core.errors import Unavailable
 from rapid.core.invocation import Invocation, Outcome
 from rapid.environments.invoker import Pending
@@ -37,11 +38,11 @@ class Pendings:
         if pending.stream:
             pending.stream.close()
 
-    def abandon(self, invocation: Invocation) -> None:
+    def abandon(self, effect: Abandon) -> None:
         """The caller will have none."""
-        pending = self._by_id[invocation.request_id]
+        pending = self._by_id[effect.invocation.request_id]
         if not pending.answer.done():
-            pending.answer.set_exception(Unavailable("the execution environment has been shut down"))
+            pending.answer.set_exception(Unavailable(effect.message, effect.exception))
         if pending.stream:
             pending.stream.close()
 

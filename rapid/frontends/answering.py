@@ -33,9 +33,9 @@ async def answer(pending: Pending, receive: Receive) -> Outcome:
         raise _unavailable(pending, error) from None
 
 
-def _unavailable(pending: Pending, error: BaseException) -> ServiceError:
+def _unavailable(pending: Pending, error: Unavailable) -> ServiceError:
     """There is no outcome: the function was at work, or never heard of it."""
-    return ServiceError("ServiceException", str(error)) if pending.started else unavailable(str(error))
+    return ServiceError(error.exception, str(error)) if pending.started else unavailable(str(error))
 
 
 async def stream_answer(
@@ -79,7 +79,7 @@ async def _begun(pending: Pending, stream: ResponseStream, receive: Receive) -> 
         either.cancel()
         beginning.cancel()
     if here:
-        if pending.answer.done() and (error := pending.answer.exception()):
+        if pending.answer.done() and isinstance(error := pending.answer.exception(), Unavailable):
             raise _unavailable(pending, error)
         return True
     stream.abandon()
@@ -97,7 +97,7 @@ async def _end(pending: Pending) -> bytes:
     try:
         outcome = await pending.answer
     except Unavailable as error:
-        return eventstream.exception("ServiceException", str(error))
+        return eventstream.exception(error.exception, str(error))
     log = base64.b64encode(await pending.log_tail).decode() if pending.log_tail else None
     if outcome.error_type is None:
         return eventstream.invoke_complete(None, None, log)

@@ -19,6 +19,9 @@ STATUS: Mapping[str, int] = MappingProxyType(
         "ResourceNotFoundException": 404,
         "UnknownOperationException": 404,
         "MethodNotAllowedException": 405,
+        "SnapStartException": 400,
+        "SnapStartNotReadyException": 409,
+        "SnapStartTimeoutException": 408,
         "RequestTooLargeException": 413,
         "TooManyRequestsException": 429,
         "ServiceException": 500,
@@ -29,7 +32,13 @@ STATUS: Mapping[str, int] = MappingProxyType(
 CONCURRENCY = "ConcurrentInvocationLimitExceeded"
 """The `Reason` of a caller that is throttled because too much is going on already."""
 
-_CAPITAL = ("ResourceNotFoundException", "ServiceException")
+_CAPITAL = (
+    "ResourceNotFoundException",
+    "ServiceException",
+    "SnapStartException",
+    "SnapStartNotReadyException",
+    "SnapStartTimeoutException",
+)
 """Errors whose text is declared as `Message`; the others' as `message`."""
 
 

@@ -8,6 +8,7 @@ from rapid.core import effects as do
 from rapid.core import records
 from rapid.core.effects import Effect, Party
 from rapid.core.environment import EnvironmentLifecycle
+from rapid.core.initialisation import InitializationType
 from rapid.core.invocation import Invocation, Outcome
 from rapid.core.lifecycle import Lifecycle
 from rapid.core.machine import ExtensionInput, RuntimeInput
@@ -27,8 +28,13 @@ def invocation(number: int = 1) -> Invocation:
 class Steps:
     """Feeds inputs at the times that its clock shows, and keeps every effect."""
 
-    def __init__(self, *external: str) -> None:
-        self.machine: EnvironmentLifecycle = Lifecycle(TIMEOUT, INIT_LIMIT, external)
+    def __init__(
+        self,
+        *external: str,
+        initialization_type: InitializationType = InitializationType.ON_DEMAND,
+        restored: bool = False,
+    ) -> None:
+        self.machine: EnvironmentLifecycle = Lifecycle(TIMEOUT, external, initialization_type, restored=restored)
         self.now = 0.0
         self.history: list[Effect] = []
 
@@ -48,6 +54,20 @@ class Steps:
 
     def next(self) -> list[Effect]:
         return self.keep(self.machine.next(self.now))
+
+    def restorable(self) -> Lifecycle:
+        assert isinstance(self.machine, Lifecycle)
+        return self.machine
+
+    def restore_next(self) -> list[Effect]:
+        return self.keep(self.restorable().restore_next(self.now))
+
+    def restore(self) -> list[Effect]:
+        return self.keep(self.restorable().restore(self.now))
+
+    def restore_error(self) -> list[Effect]:
+        posted = Outcome(b'{"errorType":"R"}', "Runtime.AfterRestoreError")
+        return self.keep(self.restorable().restore_error(posted, self.now))
 
     def invoke(self, number: int = 1) -> list[Effect]:
         return self.keep(self.machine.invoke(invocation(number), f"attempt-{number}", self.now, EPOCH + self.now))
@@ -101,6 +121,19 @@ def idle() -> Steps:
     steps = Steps()
     steps.start()
     steps.after(0.5).next()
+    return steps
+
+
+def snap_start(*external: str) -> Steps:
+    """An environment that is initialised for a snapshot."""
+    return Steps(*external, initialization_type=InitializationType.SNAP_START)
+
+
+def snapshot() -> Steps:
+    """One that has come to the snapshot point in half a second."""
+    steps = snap_start()
+    steps.start()
+    steps.after(0.5).restore_next()
     return steps
 
 

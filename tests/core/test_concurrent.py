@@ -8,9 +8,9 @@ import pytest
 
 from rapid.core import effects as do
 from rapid.core import records
-from rapid.core.concurrent import init_limit
 from rapid.core.effects import RUNTIME_PARTY, Effect
 from rapid.core.errors import Refused
+from rapid.core.initialisation import InitializationType
 from rapid.core.invocation import Outcome
 from rapid.core.machine import ExtensionInput, RuntimeInput
 from rapid.core.phase import Phase
@@ -31,7 +31,7 @@ def error_types(effects: list[Effect]) -> dict[str, str | None]:
 
 @pytest.mark.parametrize(("timeout", "limit"), [(3, 130), (130, 130), (500, 500), (900, 900), (3600, 900)])
 def test_the_init_may_take_as_long_as_aws_says(timeout: float, limit: float) -> None:
-    assert init_limit(timeout) == limit
+    assert InitializationType.MANAGED.init_limit(timeout) == limit
 
 
 def test_init_is_over_when_one_worker_has_asked() -> None:

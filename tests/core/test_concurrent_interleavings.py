@@ -18,6 +18,7 @@ class ConcurrentInterleavings(Interleavings):
     """The shell's part beside that of the others: a parked poll takes one event, and may be gone at any time."""
 
     MOST = LIMIT
+    RESTORES = False
     steps: ConcurrentSteps
 
     def __init__(self) -> None:
@@ -25,7 +26,7 @@ class ConcurrentInterleavings(Interleavings):
         self.polls = 0
         self.held: list[Attempt] = []
 
-    def make(self, external: tuple[str, ...]) -> ConcurrentSteps:
+    def make(self, external: tuple[str, ...], _: str) -> ConcurrentSteps:
         return ConcurrentSteps(*external)
 
     def carry_out(self, effects: list[Effect]) -> None:

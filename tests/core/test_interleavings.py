@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from hypothesis.strategies import booleans, integers, sampled_from
@@ -10,6 +13,7 @@ from rapid.core import effects as do
 from rapid.core import records
 from rapid.core.effects import RUNTIME_PARTY, Effect, Party
 from rapid.core.errors import Refused, extension_launch_failed
+from rapid.core.initialisation import InitializationType
 from rapid.core.invocation import Attempt
 from rapid.core.machine import ExtensionInput, RuntimeState
 from rapid.core.phase import Phase
@@ -20,8 +24,10 @@ NAMES = (*EXTERNAL, "inside")
 EVENTS: tuple[tuple[str, ...], ...] = ((), ("INVOKE",), ("SHUTDOWN",), ("INVOKE", "SHUTDOWN"))
 
 FORWARD = {
-    Phase.ABSENT: {Phase.INIT, Phase.SHUTDOWN},
-    Phase.INIT: {Phase.IDLE, Phase.INVOKE, Phase.RESET, Phase.ABSENT, Phase.SHUTDOWN},
+    Phase.ABSENT: {Phase.INIT, Phase.RESTORE, Phase.SHUTDOWN},
+    Phase.INIT: set(Phase) - {Phase.INIT},
+    Phase.SNAPSHOT: {Phase.RESTORE, Phase.RESET, Phase.ABSENT, Phase.SHUTDOWN},
+    Phase.RESTORE: {Phase.INIT, Phase.IDLE, Phase.INVOKE, Phase.RESET, Phase.ABSENT, Phase.SHUTDOWN},
     Phase.IDLE: {Phase.INVOKE, Phase.RESET, Phase.ABSENT, Phase.INIT, Phase.SHUTDOWN},
     Phase.INVOKE: {Phase.IDLE, Phase.RESET, Phase.ABSENT, Phase.INIT, Phase.SHUTDOWN},
     Phase.RESET: {Phase.INIT, Phase.ABSENT, Phase.SHUTDOWN},
@@ -29,11 +35,18 @@ FORWARD = {
 }
 """To init only from a fresh start (the last process may go in one step, so that no reset is seen between)."""
 
+KINDS: Mapping[str, Callable[..., Steps]] = {
+    "on demand": Steps,
+    "snap-start": partial(Steps, initialization_type=InitializationType.SNAP_START),
+    "restored": partial(Steps, initialization_type=InitializationType.SNAP_START, restored=True),
+}
+
 
 class Interleavings(RuleBasedStateMachine):
     """Any input at any time; the shell's part (a process exists from Launch to its exit) is played faithfully."""
 
     MOST = 1
+    RESTORES = True
     """Invocations that may be open at once."""
 
     def __init__(self) -> None:
@@ -47,6 +60,9 @@ class Interleavings(RuleBasedStateMachine):
         self.armed = False
         self.due = 0.0
         self.stopped = False
+        self.restored = False
+        self.restore_parked = False
+        self.starts = 0
         self.phase = Phase.ABSENT
 
     # The shell
@@ -63,15 +79,31 @@ class Interleavings(RuleBasedStateMachine):
                     self.armed, self.due = seconds is not None, self.steps.now + (seconds or 0)
                 case do.Deliver(attempt):
                     self.delivered(attempt)
+                case do.Restore():
+                    self.restored_at_last()
                 case do.Notify(identifier, event):
                     self.notified(identifier, event)
                 case records.InitStart():
-                    self.parked.clear()
-                    self.heard_shutdown.clear()
+                    self.begun()
+                case records.RestoreStart():
+                    if self.restored:
+                        self.begun()
         self.follow(effects)
 
     def delivered(self, _: Attempt) -> None:
         assert self.steps.machine.runtime_state is RuntimeState.RUNNING
+
+    def restored_at_last(self) -> None:
+        assert self.steps.machine.runtime_state is RuntimeState.RESTORING
+        assert self.restore_parked, "a restore of one who has not asked"
+        self.restore_parked = False
+
+    def begun(self) -> None:
+        assert not (self.restored and self.starts), "a second start of a runtime out of a snapshot"
+        self.starts += 1
+        self.parked.clear()
+        self.heard_shutdown.clear()
+        self.restore_parked = False
 
     def notified(self, identifier: str, event: do.ExtensionEvent) -> None:
         extension = self.steps.machine.extensions.find(identifier)
@@ -88,10 +120,12 @@ class Interleavings(RuleBasedStateMachine):
 
     def follow(self, effects: list[Effect]) -> None:
         phase = self.steps.phase()
-        begun = any(isinstance(effect, records.InitStart) for effect in effects)
+        begun = any(isinstance(effect, records.InitStart | records.RestoreStart) for effect in effects)
         if phase is not self.phase:
             assert phase in FORWARD[self.phase], f"{self.phase} -> {phase}"
-            assert begun or phase is not Phase.INIT, "an init without its start"
+            # An extension may register while a runtime out of a snapshot runs its hooks.
+            assert begun or phase is not Phase.INIT or self.restored, "an init without its start"
+            assert begun or phase is not Phase.RESTORE or self.restored, "a restore without its start"
         self.phase = phase
 
     def attempt(self, call: str, *arguments: object) -> None:
@@ -110,14 +144,15 @@ class Interleavings(RuleBasedStateMachine):
 
     # What may happen
 
-    @initialize(eager=booleans(), external=sampled_from([(), ("first",), EXTERNAL]))
-    def begin(self, eager: bool, external: tuple[str, ...]) -> None:
-        self.steps = self.make(external)
+    @initialize(eager=booleans(), external=sampled_from([(), ("first",), EXTERNAL]), kind=sampled_from(sorted(KINDS)))
+    def begin(self, eager: bool, external: tuple[str, ...], kind: str) -> None:
+        self.steps = self.make(external, kind)
         if eager:
             self.carry_out(self.steps.start())
 
-    def make(self, external: tuple[str, ...]) -> Steps:
-        return Steps(*external)
+    def make(self, external: tuple[str, ...], kind: str) -> Steps:
+        self.restored = kind == "restored"
+        return KINDS[kind](*external)
 
     @rule(seconds=sampled_from([0.001, 0.5, 3.0]))
     def time_passes(self, seconds: float) -> None:
@@ -134,15 +169,38 @@ class Interleavings(RuleBasedStateMachine):
     def runtime_asks_for_next(self) -> None:
         self.attempt("next")
 
-    @precondition(lambda self: RUNTIME_PARTY in self.processes)
-    @rule(call=sampled_from(["respond", "fail"]), back=integers(0, 1))
-    def runtime_answers(self, call: str, back: int) -> None:
-        self.attempt(call, self.invoked - back)
+    @precondition(lambda self: RUNTIME_PARTY in self.processes and self.RESTORES)
+    @rule()
+    def runtime_comes_to_the_snapshot_point(self) -> None:
+        before, self.restore_parked = self.restore_parked, True
+        size = len(self.steps.history)
+        try:
+            effects = self.steps.restore_next()
+        except Refused:
+            self.restore_parked = before
+            assert len(self.steps.history) == size
+        else:
+            self.carry_out(effects)
+
+    @precondition(lambda self: self.steps.phase() is Phase.SNAPSHOT)
+    @rule()
+    def restore(self) -> None:
+        self.carry_out(self.steps.restore())
 
     @precondition(lambda self: RUNTIME_PARTY in self.processes)
     @rule()
     def runtime_fails_to_initialise(self) -> None:
         self.attempt("init_error")
+
+    @precondition(lambda self: RUNTIME_PARTY in self.processes and self.RESTORES)
+    @rule()
+    def runtime_fails_to_restore(self) -> None:
+        self.attempt("restore_error")
+
+    @precondition(lambda self: RUNTIME_PARTY in self.processes)
+    @rule(call=sampled_from(["respond", "fail"]), back=integers(0, 1))
+    def runtime_answers(self, call: str, back: int) -> None:
+        self.attempt(call, self.invoked - back)
 
     @precondition(lambda self: self.processes)
     @rule(name=sampled_from(NAMES), events=sampled_from(EVENTS))
@@ -224,7 +282,7 @@ class Interleavings(RuleBasedStateMachine):
     def nobody_waits_without_a_deadline(self) -> None:
         open_ = len([e for e in self.steps.history if isinstance(e, records.InvokeStart)]) - len(self.steps.reports())
         assert 0 <= open_ <= self.MOST
-        if self.steps.phase() in (Phase.INIT, Phase.INVOKE):
+        if self.steps.phase() in (Phase.INIT, Phase.RESTORE, Phase.INVOKE):
             assert self.armed
             assert self.processes
         if self.steps.phase() is Phase.RESET:

@@ -58,7 +58,10 @@ def _commands(
     runtime = runtime_environ(settings, command, environ, api)
     extension = extension_environ(runtime)
     # Frames keep messages of several lines whole for subscribers; without any, one pipe keeps all lines in their order.
-    commands = {RUNTIME_PARTY: Command(command.words, command.cwd, runtime, framed_log=bool(external))}
+    # Several workers have no frames on AWS either, but a socket that keeps their lines apart.
+    workers = settings.max_concurrency is not None
+    framed = bool(external) and not workers
+    commands = {RUNTIME_PARTY: Command(command.words, command.cwd, runtime, framed_log=framed, log_socket=workers)}
     for name, words in external.items():
         told = {"RAPID_EXTENSION_NAME": name} if name in settings.shipped_extensions else {}
         commands[Party(name)] = Command(words, command.cwd, extension | told)

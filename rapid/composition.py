@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from rapid.api.environment import EnvironmentApi
 from rapid.api.extensions import FunctionFacts
+from rapid.core.concurrent import ConcurrentLifecycle
+from rapid.core.environment import EnvironmentLifecycle
 from rapid.core.lifecycle import Lifecycle
 from rapid.environments.environment import Environment
 from rapid.environments.memory import MemoryAccount
@@ -72,8 +74,7 @@ def compose(
     sink = EnvironmentLog(console, _formatter(settings, facts), publisher, level, on_record)
     scheduler = Scheduler(observer)
     watching.watch(scheduler)
-    lifecycle = Lifecycle(settings.timeout, external=external)
-    environment = Environment(lifecycle, launcher, memory, sink, scheduler.changed)
+    environment = Environment(_lifecycle(settings, external), launcher, memory, sink, scheduler.changed)
     scheduler.attach(environment)
     function = settings.function
     told = FunctionFacts(function.name, function.version, settings.handler, function.account)
@@ -84,6 +85,12 @@ def compose(
     return Server(scheduler, environment, api, InvokeFrontEnd(scheduler, function, beside, observer))
 
 
+def _lifecycle(settings: Settings, external: Sequence[str]) -> EnvironmentLifecycle:
+    if settings.max_concurrency:
+        return ConcurrentLifecycle(settings.max_concurrency, settings.timeout, external)
+    return Lifecycle(settings.timeout, external=external)
+
+
 def _facts(settings: Settings) -> Facts:
     version, arn = runtime_facts(settings.function.region)
     return Facts(
@@ -92,7 +99,7 @@ def _facts(settings: Settings) -> Facts:
         function_arn=settings.function.arn(),
         instance_id=settings.log_stream,
         memory_mb=settings.memory_mb,
-        initialization_type="on-demand",
+        initialization_type=settings.initialization_type.value,
         runtime_version=version,
         runtime_version_arn=arn,
     )

@@ -21,6 +21,8 @@ RUNTIME_ONLY = (
 )
 """What extensions are not told, besides all that begins with an underscore."""
 
+MAX_CONCURRENCY = "AWS_LAMBDA_MAX_CONCURRENCY"
+
 
 def runtime_environ(
     settings: Settings, command: RuntimeCommand, environ: Mapping[str, str], api: str
@@ -50,7 +52,7 @@ def runtime_environ(
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(settings.memory_mb),
         "AWS_LAMBDA_LOG_GROUP_NAME": settings.log_group,
         "AWS_LAMBDA_LOG_STREAM_NAME": settings.log_stream,
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": settings.initialization_type.value,
     }
     if settings.log_format == "JSON":
         told["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
@@ -58,7 +60,10 @@ def runtime_environ(
         defaults["LD_LIBRARY_PATH"] = environ["RAPID_LIBRARY_PATH"]
     if settings.handler:
         told["_HANDLER"] = settings.handler
-    return {**defaults, **environ, **told, **command.environ}
+    if settings.max_concurrency:
+        told[MAX_CONCURRENCY] = str(settings.max_concurrency)
+    passed = {name: value for name, value in environ.items() if name != MAX_CONCURRENCY}  # runtimes stumble over ""
+    return {**defaults, **passed, **told, **command.environ}
 
 
 def extension_environ(runtime: Mapping[str, str]) -> dict[str, str]:

@@ -119,6 +119,9 @@ def snapshots(read: Reader) -> Snapshots:
     provisioned = read.find("--provisioned-concurrency")
     if backend != "none" and provisioned and provisioned.value != "0":
         raise provisioned.refuse(f"0 with --snapshot {backend}: AWS offers one or the other")
+    concurrency = read.find("AWS_LAMBDA_MAX_CONCURRENCY")
+    if backend != "none" and concurrency:
+        raise concurrency.refuse(f"nothing with --snapshot {backend}: AWS offers one or the other")
     return Snapshots(backend, folder)
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rapid import operation
+from rapid.core.concurrent import MAX_CONCURRENCY
+from rapid.core.initialisation import InitializationType
 from rapid.core.names import Function
 from rapid.reading import LONGEST, Address, Reader, SettingError, decimal, parse_address, parse_port
 from rapid.telemetry.json_lines import SYSTEM_LOG_LEVELS
@@ -35,6 +37,8 @@ class Settings:
         function: name, version and ARN parts.
         timeout: seconds that an invocation may take.
         memory_mb: the function's memory size as told to the function and in REPORT lines, MB.
+        max_concurrency: invocations that an environment takes at once; None for the ordinary kind of environment, which
+            takes one. 1 makes an environment of the other kind that takes one.
         handler: `_HANDLER`, where known.
         log_group: CloudWatch group name told to the function.
         log_stream: CloudWatch stream name told to the function.
@@ -59,6 +63,7 @@ class Settings:
     function: Function
     timeout: float
     memory_mb: int
+    max_concurrency: int | None
     handler: str
     log_group: str
     log_stream: str
@@ -74,6 +79,11 @@ class Settings:
     probes: operation.Probes
     draining: operation.Draining
     metrics: operation.Metrics
+
+    @property
+    def initialization_type(self) -> InitializationType:
+        """Why an environment is initialised, unless there is a reason of its own."""
+        return InitializationType.MANAGED if self.max_concurrency else InitializationType.ON_DEMAND
 
 
 def load(program: str, flags: Mapping[str, str], environ: Mapping[str, str], handler: str | None = None) -> Settings:
@@ -93,7 +103,9 @@ def load(program: str, flags: Mapping[str, str], environ: Mapping[str, str], han
     today = datetime.now(UTC).strftime("%Y/%m/%d")
     log_stream = f"{today}/[{function.version}]{uuid.uuid4().hex}"
     extensions, shipped = _extensions(read)
-    log_format = read.one_of("AWS_LAMBDA_LOG_FORMAT", {"text": "Text", "json": "JSON"}, "Text")
+    max_concurrency = read.whole("AWS_LAMBDA_MAX_CONCURRENCY", None, 1, MAX_CONCURRENCY)
+    formats = {"text": "Text", "json": "JSON"}
+    log_format = read.one_of("AWS_LAMBDA_LOG_FORMAT", formats, "JSON" if max_concurrency else "Text")
     return Settings(
         invoke_address=_invoke_address(read),
         runtime_address=_runtime_address(read),
@@ -101,6 +113,7 @@ def load(program: str, flags: Mapping[str, str], environ: Mapping[str, str], han
         function=function,
         timeout=_timeout(read, program == RIE_NAME or "--runtime-interface-emulator-address" in flags),
         memory_mb=_memory(read),
+        max_concurrency=max_concurrency,
         handler=handler or read.text("", "AWS_LAMBDA_FUNCTION_HANDLER", "_HANDLER"),
         log_group=read.text(f"/aws/lambda/{function.name}", "AWS_LAMBDA_LOG_GROUP_NAME"),
         log_stream=read.text(log_stream, "AWS_LAMBDA_LOG_STREAM_NAME"),

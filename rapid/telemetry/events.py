@@ -168,7 +168,9 @@ def _report(record: InvokeReport, facts: Facts, clock_offset: float, max_memory_
 
 
 def report_metrics(record: InvokeReport, facts: Facts, max_memory_mb: int) -> Fields:
-    """AWS's `ReportMetrics`."""
+    """AWS's `ReportMetrics`; of an invocation that shares its environment only the duration (AWS's emulator too)."""
+    if facts.shared:
+        return {"durationMs": milliseconds(record.duration_ms)}
     metrics: Fields = {
         "durationMs": milliseconds(record.duration_ms),
         "billedDurationMs": record.billed_ms,

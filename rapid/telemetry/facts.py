@@ -18,7 +18,7 @@ class Facts:
         function_arn: the function's ARN, without a qualifier.
         instance_id: the environment's log stream name.
         memory_mb: the function's memory size, MB.
-        initialization_type: `on-demand`, `provisioned-concurrency` or `snap-start`.
+        initialization_type: `on-demand`, `provisioned-concurrency`, `snap-start` or `lambda-managed-instances`.
         runtime_version: e.g. `provided:rapid.v0.2.0`; AWS writes `provided:al2023.v93`, or `python:3.13.v14`.
         runtime_version_arn: `arn:aws:lambda:{region}::runtime:{64 hex digits}`, stable for a version.
     """
@@ -31,6 +31,11 @@ class Facts:
     initialization_type: str
     runtime_version: str
     runtime_version_arn: str
+
+    @property
+    def shared(self) -> bool:
+        """Whether invocations share the environment: then none has memory of its own, and none is billed by itself."""
+        return self.initialization_type == "lambda-managed-instances"
 
 
 def runtime_facts(region: str) -> tuple[str, str]:

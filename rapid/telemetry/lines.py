@@ -130,11 +130,10 @@ def _report(record: InvokeReport, facts: Facts, max_memory_mb: int) -> str:
     """
     request_id = record.invocation.request_id
     billed_restore = math.ceil(record.restore_ms or 0)
-    line = (
-        f"END RequestId: {request_id}\nREPORT RequestId: {request_id}\tDuration: {record.duration_ms:.2f} ms"
-        f"\tBilled Duration: {record.billed_ms} ms\tMemory Size: {facts.memory_mb} MB"
-        f"\tMax Memory Used: {max_memory_mb} MB\t"
-    )
+    line = f"END RequestId: {request_id}\nREPORT RequestId: {request_id}\tDuration: {record.duration_ms:.2f} ms\t"
+    if not facts.shared:
+        line += f"Billed Duration: {record.billed_ms} ms\tMemory Size: {facts.memory_mb} MB\t"
+        line += f"Max Memory Used: {max_memory_mb} MB\t"
     if record.init_ms is not None:
         line += f"Init Duration: {record.init_ms:.2f} ms\t"
     if record.restore_ms is not None:

@@ -103,3 +103,6 @@ USER root
 COPY --from=build /var/runtime /var/runtime
 RUN chown root:root /var/runtime
 USER 993:990
+# SnapStart: our runtime asks to be restored and runs the function's hooks. Without the label Lambda publishes no version
+# of an image that is not built on one of its own. In `provided` whoever brings the runtime knows whether it may be said.
+LABEL com.amazonaws.lambda.feature.snapstart="Allow"

@@ -5,7 +5,8 @@ Imported only where `AWS_LAMBDA_INITIALIZATION_TYPE` is `snap-start`. Arrows poi
     restoring           the protocol: hooks, restore/next, hooks
     hooks               those of the function, registered with snapshot_restore_py
     template            a snapshot that is a process: served over a unix socket, never runs an invocation
-    fork, loops         a new process out of it; its event loops made its own
+    fork                a new process out of it
+    loops, executors    its event loops and thread pools made its own
     fresh               randomness that two restores do not share
     contents            what a template has that a fork does not carry
     messages            one JSON line each way, descriptors beside it

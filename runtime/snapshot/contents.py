@@ -11,6 +11,7 @@ from ..paths import is_of_library, loaded_library_module
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from threading import Thread
     from typing import Any
 
 _TASKS = "/proc/self/task"
@@ -18,23 +19,23 @@ _DESCRIPTORS = "/proc/self/fd"
 UNNAMED = "native thread"
 
 
-def describe(own: Collection[int]) -> dict[str, object]:
-    """The answer to `describe`; `own`: descriptors that are not the function's."""
-    return {"pid": os.getpid(), "threads": _threads(), "sockets": _count_connections(own), "files": _files()}
+def describe(own: Collection[int], replaced: Collection[Thread]) -> dict[str, object]:
+    """The answer to `describe`. `own`: descriptors that are not the function's; `replaced`: threads not missed."""
+    return {"pid": os.getpid(), "threads": _threads(replaced), "sockets": _count_connections(own), "files": _files()}
 
 
-def _threads() -> list[str]:
-    """The names of all threads but the main one."""
+def _threads(replaced: Collection[Thread]) -> list[str]:
+    """The names of all other threads but the main one."""
     threading: Any = loaded_library_module("threading")
-    names = {} if threading is None else {thread.native_id: thread.name for thread in threading.enumerate()}
+    known = {} if threading is None else {thread.native_id: thread for thread in threading.enumerate()}
     main = os.getpid()
-    own = _command(main)
-    found = []
-    for task in sorted(map(int, os.listdir(_TASKS))):
-        if task != main:
-            command = _command(task)
-            found.append(names.get(task) or (UNNAMED if command in ("", own) else command))
-    return found
+    tasks = sorted(task for task in map(int, os.listdir(_TASKS)) if task != main and known.get(task) not in replaced)
+    return [known[task].name if task in known else _native_name(task, _command(main)) for task in tasks]
+
+
+def _native_name(task: int, process: str) -> str:
+    command = _command(task)
+    return UNNAMED if command in ("", process) else command
 
 
 def _command(task: int) -> str:

@@ -77,8 +77,6 @@ def _renew(loop: Any) -> None:  # noqa: ANN401 - its attributes are nobody's bus
     loop._make_self_pipe()
     if loop._signal_handlers:
         library_module("signal").set_wakeup_fd(loop._csock.fileno())
-    # Its threads have not been forked; work given to them would never be done.
-    loop._default_executor = None
 
 
 def _register(selector: BaseSelector, key: SelectorKey) -> None:

@@ -15,6 +15,7 @@ import sys
 from ..logs import log
 from ..paths import library_module
 from . import contents
+from .executors import Executors
 from .fork import Fork
 from .loops import Loops
 from .messages import Channel, RefusedError
@@ -38,6 +39,7 @@ def listen(path: str) -> Template | None:
         os.fchmod(listener.fileno(), 0o600)
         listener.bind(path)
         listener.listen(16)
+        listener.setblocking(False)  # whoever has left before being accepted is not waited for
     except (OSError, ValueError) as error:
         listener.close()
         sys.stderr.write(f"runtime: RAPID_TEMPLATE_SOCKET is '{path}': {error}; this process cannot be forked\n")
@@ -71,7 +73,7 @@ class Template:
         termination = _Termination()
         _open_standard_descriptors()
         _flush_all()
-        self._loops = Loops()
+        self._loops, self._executors = Loops(), Executors()
         gc.collect()
         gc.freeze()  # the collector would write to, and so copy, every page of every fork
         self._api = client.ask_to_be_restored()
@@ -83,12 +85,13 @@ class Template:
         else:
             fork.take_over()
             self._loops.make_own()
+            self._executors.make_own()
             client = new_client(os.environ)
         termination.undo()
         return client
 
     def _serve(self) -> Fork | None:
-        """Answer requests. A new process comes out with what it is to be; None: the Runtime API has spoken to this one."""
+        """Answer requests. A new process comes out with what it is to be; None: the Runtime API has said something."""
         select = library_module("select")
         while True:
             poll = select.poll()
@@ -135,7 +138,8 @@ class Template:
         if wanted == "fork":
             return self._fork(request, channel)
         if wanted == "describe":
-            channel.send(contents.describe(() if self._api is None else (self._api,)))
+            own = () if self._api is None else (self._api,)
+            channel.send(contents.describe(own, self._executors.idle_threads()))
         elif wanted == "quiesce":
             self._quiesce(channel)
         else:

@@ -38,6 +38,14 @@ def test_the_labels_tell_title_licence_and_the_version_of_rapid(engine: Engine, 
     assert of_oci["description"]
 
 
+@pytest.mark.parametrize(("target", "allowed"), [("python", "Allow"), ("provided", None)])
+def test_snapstart_is_allowed_where_the_runtime_is_ours(
+    engine: Engine, images: Images, target: str, allowed: str | None
+) -> None:
+    labels = engine.inspect(images.ours(target))["Config"]["Labels"]
+    assert labels.get("com.amazonaws.lambda.feature.snapstart") == allowed
+
+
 def test_the_image_is_laid_out_as_aws_lays_out_its_own(engine: Engine, python: str) -> None:
     config = engine.inspect(python)["Config"]
     environ = dict(variable.split("=", 1) for variable in config["Env"])

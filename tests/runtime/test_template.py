@@ -168,6 +168,31 @@ pair = socket.socketpair()
         assert running.written() == "", "what warns of threads is for whoever asked for the fork"
 
 
+def test_thread_pools_go_on_with_threads_of_the_fork(tmp_path: Path) -> None:
+    """Idle threads are nobody's loss, and not named; one that was at work is."""
+    source = """
+import concurrent.futures, os, threading
+idle = concurrent.futures.ThreadPoolExecutor(2, "idle")
+idle.submit(int).result()
+def handler(event, context):
+    if event == "both":
+        return [pool.submit(os.getpid).result() == os.getpid() for pool in (idle, busy)]
+    return idle.submit(os.getpid).result() == os.getpid()
+"""
+    busy = """
+busy = concurrent.futures.ThreadPoolExecutor(1, "busy")
+started = threading.Event()
+busy.submit(lambda: (started.set(), threading.Event().wait()))
+started.wait()
+"""
+    with template(write(tmp_path, app=source)) as running:
+        until(lambda: running.ask({"do": "describe"})["threads"] == [], "the pool to be idle", PATIENCE)
+        assert serve(running, Event(), Event()) == [True, True]
+    with template(write(tmp_path, app=source + busy)) as running:
+        until(lambda: running.ask({"do": "describe"})["threads"] == ["busy_0"], "the pool to be idle", PATIENCE)
+        assert serve(running, Event('"both"')) == [[True, True]]
+
+
 def test_a_template_without_threads_and_sockets_says_so(tmp_path: Path) -> None:
     with template(write(tmp_path, app=ECHO)) as running:
         described = running.ask({"do": "describe"})

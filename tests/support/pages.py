@@ -48,7 +48,7 @@ def read(path: Path) -> Page:
     blocks = [
         (token.info.split(), token.content) for token in MarkdownIt().parse(path.read_text()) if token.type == "fence"
     ]
-    for (kind, content), following in zip(blocks, [*blocks[1:], ([], "")], strict=True):
+    for (kind, content), following in zip(blocks, [*blocks[1:], ([], "")], strict=False):
         if kind in (["sh"], ["sh", "container"]):
             expected = following[1] if following[0] == ["text"] else None
             examples.append(Example(content, expected, kind == ["sh", "container"]))

@@ -133,7 +133,7 @@ def load(program: str, flags: Mapping[str, str], environ: Mapping[str, str], han
 
 
 def _function(read: Reader) -> Function:
-    name = read.text("test_function", "AWS_LAMBDA_FUNCTION_NAME")
+    name = read.text("test_function", "AWS_LAMBDA_FUNCTION_NAME", "K_SERVICE")  # Knative's name for what it serves
     version = read.text("$LATEST", "AWS_LAMBDA_FUNCTION_VERSION")
     account = read.text("012345678912", "AWS_ACCOUNT_ID")
     if not re.fullmatch(r"[0-9]{12}", account):

@@ -12,6 +12,7 @@ This folder is a program, started by the `bootstrap` beside it; nobody imports i
     snapshot/               SnapStart: hooks, being restored, being forked
     web/                    ASGI and WSGI applications in the place of handlers
     typed/                  events and results as dataclasses and pydantic models, if asked for
+    concurrency/            several invocations at once: processes, threads, tasks
     handler, marshal, context, report, errors, paths
     logs, formats, log_handler, json_records, frames, frame_types
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .connection import BrokenReplyError, Connection, DisconnectedError, Reply
+from .connection import BrokenReplyError, Connection, DisconnectedError, Reply, reason_of
 from .errors import RuntimeAPIError
 
 TYPE_CHECKING = False
@@ -64,8 +64,8 @@ class RuntimeClient:
 
     def __init__(self, address: str, *, pipelined: bool) -> None:
         self._connection = Connection(address)
-        self._address = address
-        self._pipelined = pipelined
+        self.address = address
+        self.pipelined = pipelined
         self._kept: tuple[str, bytes, bytes] | None = None
         version = ".".join(map(str, sys.version_info[:3]))
         self._common = f" HTTP/1.1\r\nHost: {address}\r\nUser-Agent: lambda-rapid-python/{version}\r\n"
@@ -74,7 +74,9 @@ class RuntimeClient:
     def next(self) -> Invocation:
         """Wait for the next invocation; raises `RuntimeAPIError` when there will be none."""
         kept, self._kept = self._kept, None
-        reply = self._exchange(self._next) if kept is None else self._exchange_both(kept)
+        return self._invocation_in(self._exchange(self._next) if kept is None else self._exchange_both(kept))
+
+    def _invocation_in(self, reply: Reply) -> Invocation:
         if reply.status != 200:
             raise RuntimeAPIError(f"the Runtime API answered {reply.status} to the request for the next invocation")
         request_id = reply.headers.get("lambda-runtime-aws-request-id")
@@ -99,22 +101,20 @@ class RuntimeClient:
 
         path = f"{_PREFIX}/invocation/{request_id}/response"
         headers = f"Content-Type: {content_type}\r\n{_STREAMED}{_invocation_id_header(invocation_id)}"
-        return Upload(self._address, path, f"POST {path}{self._common}{headers}\r\n".encode())
+        return Upload(self.address, path, f"POST {path}{self._common}{headers}\r\n".encode())
 
     def close_response(self, upload: Upload, trailers: bytes = b"") -> None:
         """Send the end of a result. That it was not taken is the end of the invocation, not of the loop."""
-        from .upload import reason_of
-
         try:
             self._check(upload.path, upload.finish(trailers))
         except Exception as error:
-            _complain(f"POST {upload.path} failed: {reason_of(error)}")
+            complain(f"POST {upload.path} failed: {reason_of(error)}")
         finally:
             upload.close()
 
-    def fail_response(self, upload: Upload, body: bytes, error_type: str) -> None:
-        """End a result, of which some has been sent, with an error: its JSON, if that is no longer than headers may be,
-        and its type.
+    def error_trailers(self, body: bytes, error_type: str) -> bytes:
+        """What ends a result of which some has been sent with an error: its JSON, if that is no longer than headers may
+        be, and its type.
         """
         from .paths import library_module
 
@@ -123,7 +123,7 @@ class RuntimeClient:
         trailers = kind.encode()
         if len(document) < _MAX_CAUSE:
             trailers += b"Lambda-Runtime-Function-Error-Body: %b\r\n" % document
-        self.close_response(upload, trailers)
+        return trailers
 
     def ask_to_be_restored(self) -> int:
         """Tell that the process is to be snapshot now; the descriptor on which the answer will be heard.
@@ -133,17 +133,15 @@ class RuntimeClient:
         try:
             self._connection.send(f"GET {_PREFIX}/restore/next{self._common}\r\n".encode())
         except OSError as error:
-            raise self._failure(str(error)) from error
+            raise self._failure(error) from error
         return self._connection.fileno()
 
     def wait_to_be_restored(self) -> None:
         """Wait for the answer, which comes after the restore; raises `RuntimeAPIError` for any but 200."""
         try:
             status = self._connection.read().status
-        except DisconnectedError:
-            raise self._failure("the connection was closed without a reply") from None
-        except (OSError, BrokenReplyError) as error:
-            raise self._failure(str(error)) from error
+        except (DisconnectedError, OSError, BrokenReplyError) as error:
+            raise self._failure(error) from error
         if status != 200:
             raise RuntimeAPIError(f"the Runtime API answered {status} to the request to be restored")
 
@@ -168,7 +166,7 @@ class RuntimeClient:
         path = f"{_PREFIX}/invocation/{invocation.request_id}/{kind}"
         headers += _invocation_id_header(invocation.invocation_id)
         head = self._head(path, headers, body)
-        if self._pipelined:
+        if self.pipelined:
             self._kept = path, head, body
         else:
             self._post(path, head, body)
@@ -178,7 +176,7 @@ class RuntimeClient:
         try:
             self._check(path, self._exchange(*request))
         except RuntimeAPIError as error:
-            _complain(f"POST {path}: {error}")
+            complain(f"POST {path}: {error}")
 
     def _head(self, path: str, headers: str, body: bytes) -> bytes:
         return f"POST {path}{self._common}{headers}Content-Length: {len(body)}\r\n\r\n".encode()
@@ -187,7 +185,7 @@ class RuntimeClient:
         # 413 is the server's own finding about the function's result: it has told the caller and the log already.
         if not 200 <= reply.status < 300 and reply.status != 413:
             text = bytes(reply.body[:1000]).decode("utf-8", "replace").strip()
-            _complain(f"the Runtime API answered {reply.status} to POST {path}: {text}")
+            complain(f"the Runtime API answered {reply.status} to POST {path}: {text}")
 
     def _exchange(self, *request: bytes) -> Reply:
         """Send one request and read its reply, once more on a new connection if the old one had been closed."""
@@ -201,11 +199,8 @@ class RuntimeClient:
                 except DisconnectedError:
                     if not was_open:
                         raise
-        except DisconnectedError:
-            reason = "the connection was closed without a reply"
-        except (OSError, BrokenReplyError) as error:
-            reason = str(error)
-        raise self._failure(reason)
+        except (DisconnectedError, OSError, BrokenReplyError) as error:
+            raise self._failure(error) from error
 
     def _exchange_both(self, answer: tuple[str, bytes, bytes]) -> Reply:
         """Send an answer and the request for the next invocation together; the second reply is returned."""
@@ -217,7 +212,7 @@ class RuntimeClient:
         except DisconnectedError:
             self._post(path, *request)  # an old connection had been closed: one by one on a new one
         except (OSError, BrokenReplyError) as error:
-            _complain(f"POST {path} failed: {error}")
+            complain(f"POST {path} failed: {error}")
         else:
             if connection.is_open:
                 try:
@@ -225,11 +220,11 @@ class RuntimeClient:
                 except DisconnectedError:
                     pass
                 except (OSError, BrokenReplyError) as error:
-                    raise self._failure(str(error)) from error
+                    raise self._failure(error) from error
         return self._exchange(self._next)
 
-    def _failure(self, reason: str) -> RuntimeAPIError:
-        return RuntimeAPIError(f"the Runtime API at {self._address} failed: {reason}")
+    def _failure(self, error: Exception) -> RuntimeAPIError:
+        return RuntimeAPIError(f"the Runtime API at {self.address} failed: {reason_of(error)}")
 
 
 def _invocation_id_header(invocation_id: str | None) -> str:
@@ -242,5 +237,6 @@ def _error_type_header(error_type: str) -> str:
     return f"Lambda-Runtime-Function-Error-Type: {text}\r\n" if text else ""
 
 
-def _complain(sentence: str) -> None:
+def complain(sentence: str) -> None:
+    """Say something to the log in the runtime's own name."""
     sys.stderr.write(f"runtime: {sentence}\n")

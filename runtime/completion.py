@@ -32,6 +32,14 @@ def complete(result: Result, context: LambdaContext, *, streams: bool) -> Result
     return result
 
 
+async def acomplete(result: Result, context: LambdaContext, *, streams: bool) -> Result:
+    """The same on the event loop that runs."""
+    result = await _awaited(result, context, streams)
+    if streams and hasattr(type(result), "__next__"):
+        return _write_all(result, context.response_stream.response)
+    return result
+
+
 async def _awaited(result: Result, context: LambdaContext, streams: bool) -> Result:
     """In one task, so that the context variables of a coroutine are those of the generator that it returned."""
     if hasattr(type(result), "__await__"):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _RECEIVE = 65_536
+NOW = _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL
 _JOINED = 65_536
 
 
@@ -60,6 +61,11 @@ class Connection:
         """Whether a request would go out on a connection that already was there."""
         return self._socket is not None
 
+    @property
+    def has_input(self) -> bool:
+        """Whether something has been received that has not been read, so that there is no need to wait for it."""
+        return bool(self._received)
+
     def fileno(self) -> int:
         """The descriptor, to wait on; -1 when it is not connected."""
         return -1 if self._socket is None else self._socket.fileno()
@@ -83,6 +89,16 @@ class Connection:
                     socket.sendall(part)
         except (BrokenPipeError, ConnectionResetError):
             return  # a peer that answers early (413) has its answer in our buffer
+
+    def send_some(self, data: memoryview) -> int:
+        """Send what the connection takes now; how many bytes that was, which is all when the peer no longer reads."""
+        socket = self._socket or self._connect()
+        try:
+            return socket.send(data, NOW)
+        except BlockingIOError:
+            return 0
+        except (BrokenPipeError, ConnectionResetError):
+            return len(data)
 
     def _connect(self) -> _socket.socket:
         # As bytes: a str would go through the idna codec, which imports half a dozen modules.
@@ -217,3 +233,12 @@ def _parse_head(head: bytes) -> tuple[int, dict[str, str]]:
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
     return int(first[9:12]), headers
+
+
+def reason_of(error: Exception) -> str:
+    """What to say of a request that has no reply; anything but a connection's error is raised again."""
+    if isinstance(error, DisconnectedError):
+        return "the connection was closed without a reply"
+    if isinstance(error, (OSError, BrokenReplyError)):
+        return str(error)
+    raise error

@@ -90,10 +90,11 @@ class LambdaContext:
     """
 
     # What AWS's context does not have stays out of `__dict__`, where users look for the fields, and out of pickles.
-    __slots__ = ("__dict__", "__weakref__", "_invocation_id", "_new_stream", "_stream")
+    __slots__ = ("__dict__", "__weakref__", "_invocation_id", "_new_stream", "_stream", "_trace_id")
 
     def __init__(self, invocation: Invocation, function: FunctionFacts, new_stream: NewStream) -> None:
         self._invocation_id = invocation.invocation_id
+        self._trace_id = invocation.trace_id
         self._new_stream: NewStream | None = new_stream
         self._stream: ResponseStream | None = None
         client = _parse_header(invocation.client_context, "Client Context")
@@ -123,6 +124,12 @@ class LambdaContext:
     def w3c(self) -> dict[str, str]:
         """The W3C trace context of the invocation: `traceparent`, `tracestate` and `baggage`, those that were sent."""
         return dict(self._w3c_fields)
+
+    @property
+    def trace_id(self) -> str | None:
+        """The X-Ray trace of the invocation, as `_X_AMZN_TRACE_ID` has it where the process serves one at a time."""
+        trace_id: str | None = getattr(self, "_trace_id", None)  # a copy of a context has none
+        return trace_id
 
     @property
     def response_stream(self) -> ResponseStream:

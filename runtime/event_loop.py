@@ -6,13 +6,14 @@ It lives as long as the process, so that what was opened on it stays usable; it 
 from __future__ import annotations
 
 import os
+from _thread import _local
 
 from .paths import library_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
     from typing import Any
 
     from .handler import Result
@@ -24,8 +25,11 @@ class CancelledError(Exception):
     """The handler let asyncio's own of this name out, which is no Exception and would have ended the process."""
 
 
-class EventLoop:
-    """The loop that user code has made current while it was imported, else a new one, once there is need of it."""
+class EventLoop(_local):
+    """The loop that user code has made current while it was imported, else a new one, once there is need of it.
+
+    Should invocations be served on several threads, each has another.
+    """
 
     process: int
     """The process that it runs in; a child that user code has forked has another number."""
@@ -102,3 +106,26 @@ async def room(descriptor: int) -> None:
         loop.remove_writer(own)
         loop.remove_reader(own)
         os.close(own)
+
+
+async def readable(descriptor: int) -> None:
+    """Wait until a socket, for which nobody else waits, has something to say or is gone; not at all for none (-1)."""
+    if descriptor >= 0:
+        loop = asyncio.get_running_loop()
+        await _once(descriptor, loop.add_reader, loop.remove_reader)
+
+
+async def writable(descriptor: int) -> None:
+    """The same until it takes more."""
+    if descriptor >= 0:
+        loop = asyncio.get_running_loop()
+        await _once(descriptor, loop.add_writer, loop.remove_writer)
+
+
+async def _once(descriptor: int, watch: Callable[..., None], leave: Callable[[int], object]) -> None:
+    ready = asyncio.get_running_loop().create_future()
+    watch(descriptor, lambda: ready.done() or ready.set_result(None))
+    try:
+        await ready
+    finally:
+        leave(descriptor)

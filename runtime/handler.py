@@ -85,21 +85,22 @@ class Kind:
         self.is_generator = bool(flags & (_GENERATOR | _ASYNC_GENERATOR))
 
 
-def kind_of(handler: Handler) -> Kind:
-    """The kind of the function that a handler comes to."""
-    function: Any = function_of(handler)
+def kind_of(handler: Handler, *, undecorated: bool = True) -> Kind:
+    """The kind of the function that a handler comes to; see `function_of`."""
+    function: Any = function_of(handler, undecorated=undecorated)
     return Kind(0 if function is None else function.__code__.co_flags)
 
 
-def function_of(handler: Handler) -> Handler | None:
-    """The function that a handler comes to, below decorators, partials, methods, and `__call__`; None if there is none.
+def function_of(handler: Handler, *, undecorated: bool = True) -> Handler | None:
+    """The function that a handler comes to, below partials, methods, `__call__` and, if `undecorated`, decorators; None
+    if there is none.
 
     What is returned was written in Python, or looks so: it has a `__code__`.
     """
     function = handler
     try:
         for _ in range(_DEEPEST):
-            inner = _inner(function)
+            inner = _inner(function, undecorated=undecorated)
             if inner is None:
                 return function if isinstance(function.__code__.co_flags, int) else None
             function = inner
@@ -108,11 +109,12 @@ def function_of(handler: Handler) -> Handler | None:
     return None
 
 
-def _inner(function: Handler) -> Handler | None:
+def _inner(function: Handler, *, undecorated: bool) -> Handler | None:
     """What a callable calls, as far as can be told; None for a function that is none but itself."""
     # Whoever made a partial has imported the module; if nobody has, this is none.
     partial: Any = getattr(sys.modules.get("functools"), "partial", ())
-    name = "func" if isinstance(function, partial) else "__wrapped__"
+    decorated = undecorated or getattr(type(function), "runs_what_it_wraps", False)
+    name = "func" if isinstance(function, partial) else "__wrapped__" if decorated else "__func__"
     inner: Handler | None = getattr(function, name, None) or getattr(function, "__func__", None)
     if inner is None and not hasattr(function, "__code__"):
         inner = type(function).__call__

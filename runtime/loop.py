@@ -41,9 +41,13 @@ def run(client: RuntimeClient, handler: Handler, encoder: Encoder) -> NoReturn:
 
 
 class Service:
-    """How one invocation is served: event in, handler, answer out. `kind` is the handler's."""
+    """How one invocation is served: event in, handler, answer out. `kind` is the handler's.
+
+    `caught`: what the handler may raise without leaving the process.
+    """
 
     __slots__ = ("client", "encoder", "function", "handler", "kind")
+    caught: type[BaseException] = Exception
 
     def __init__(self, client: RuntimeClient, handler: Handler, encoder: Encoder) -> None:
         self.client = client
@@ -59,7 +63,7 @@ class Service:
             context = LambdaContext(invocation, self.function, self.new_stream)
             event = unmarshal(invocation.body, invocation.content_type)
             answer = _answer_with(self.handler(event, context), context, self.encoder, self.kind)
-        except Exception as error:
+        except self.caught as error:
             response = None if context is None else context.take_response()
             failure = failure_of(invocation, error, self.encoder)
             if response is None or not response.fail(failure[0], failure[1]):
@@ -108,6 +112,10 @@ def failure_of(invocation: Invocation, error: BaseException, encoder: Encoder) -
     from .formats import log_error
     from .report import ErrorReport
 
+    if isinstance(error, SystemExit):
+        from .concurrency.exits import exit_fault
+
+        error = exit_fault(invocation.request_id, error.code)
     report = ErrorReport(error)
     log_error(report, invocation.request_id, encoder)
     body = encoder.encode(report.as_json(invocation.request_id))

@@ -107,5 +107,22 @@ class Response:
             if self._upload is None:
                 return False
             if not self._broken:
-                self._client.fail_response(self._upload, body, error_type)
+                self._client.close_response(self._upload, self._client.error_trailers(body, error_type))
             return True
+
+    async def adrain(self, trailers: bytes = b"") -> None:
+        """Have what there is sent to its end and answered, while others run; `finish` or `fail` need not wait then."""
+        from .event_loop import readable, room
+
+        with self._lock:
+            self._over = True
+            if self._broken or (self._upload is None and not self.wanted):
+                return
+            upload = self._upload or self._begin()
+            upload.end(trailers)
+        try:
+            while not upload.push():
+                await room(upload.fileno())
+        except (RefusedError, OSError):
+            pass  # told by what comes next, which reads the answer
+        await readable(upload.fileno())

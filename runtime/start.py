@@ -15,9 +15,10 @@ from .paths import user_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, MutableMapping
     from typing import NoReturn
 
+    from .concurrency.worker import Worker
     from .handler import Handler
 
 
@@ -34,10 +35,14 @@ def start(arguments: list[str], inherited_path: list[str]) -> NoReturn:
     try:
         client = _new_client(environ)
         name = _handler_name(arguments, environ)
+        worker = _become_worker(client, environ)
         sys.path[:] = user_path(environ, inherited_path)
         logs.flush_each_write()
         logs.log.set_up(environ)
         logs.install()
+        if worker is not None:
+            worker.take_up(encoder)
+            worker.run(_load(name, worker.client, encoder), encoder)
         template = environ.pop("RAPID_TEMPLATE_SOCKET", None)
         handler = _load(name, client, encoder)
         if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
@@ -82,6 +87,17 @@ def _handler_name(arguments: list[str], environ: Mapping[str, str]) -> str:
     if name is None:
         sys.exit("runtime: there is no handler: name it as the first argument (`bootstrap app.handler`) or in _HANDLER")
     return name
+
+
+def _become_worker(client: RuntimeClient, environ: MutableMapping[str, str]) -> Worker | None:
+    """Where several invocations are to be served at once: one of the processes that do; the one that was started stays
+    within.
+    """
+    if "AWS_LAMBDA_MAX_CONCURRENCY" not in environ:
+        return None
+    from .concurrency.supervisor import supervise
+
+    return supervise(environ, client)
 
 
 def _load(name: str, client: RuntimeClient, encoder: Encoder) -> Handler:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import _socket
 
-from .connection import BrokenReplyError, Connection, DisconnectedError
+from .connection import NOW, Connection
 from .paths import library_module
 
 TYPE_CHECKING = False
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from .connection import Reply
 
 _JOINED = 65_536
-_NOW = _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL
 _PATIENCE = 1000
 """Milliseconds until a wait is begun anew, should another thread have closed the connection under it."""
 
@@ -36,6 +35,7 @@ class Upload(Connection):
         super().__init__(address)
         self.path = path
         self._unsent: list[bytes | memoryview] = [head]
+        self._ended = False
 
     def put(self, piece: bytes) -> None:
         """Have a piece, which is not empty, go out as one chunk."""
@@ -59,7 +59,7 @@ class Upload(Connection):
         unsent = self._unsent
         try:
             while unsent:
-                sent = socket.send(unsent[0], _NOW)
+                sent = socket.send(unsent[0], NOW)
                 if sent == len(unsent[0]):
                     del unsent[0]
                 else:
@@ -72,7 +72,7 @@ class Upload(Connection):
 
     def _look_for_answer(self, socket: _socket.socket) -> None:
         try:
-            socket.recv(1, _socket.MSG_PEEK | _NOW)
+            socket.recv(1, _socket.MSG_PEEK | NOW)
         except BlockingIOError:
             return
         except ConnectionResetError:
@@ -88,24 +88,21 @@ class Upload(Connection):
             poll.register(descriptor, select.POLLIN | select.POLLOUT)
             poll.poll(_PATIENCE)
 
+    def end(self, trailers: bytes = b"") -> None:
+        """Have the end go out, with `trailers` (lines), unless it has been told already."""
+        if not self._ended:
+            self._ended = True
+            self._put_bytes(b"0\r\n%b\r\n" % trailers)
+
     def finish(self, trailers: bytes = b"") -> Reply:
         """Send the rest, then `trailers` (lines), and read the reply, which may have come early.
 
         Raises `DisconnectedError` or `BrokenReplyError` when there is none.
         """
-        self._put_bytes(b"0\r\n%b\r\n" % trailers)
+        self.end(trailers)
         try:
             while not self.push():
                 self.wait()
         except RefusedError:
             pass
         return self.read()
-
-
-def reason_of(error: Exception) -> str:
-    """What to say of an upload that has no reply; anything but a connection's error is raised again."""
-    if isinstance(error, DisconnectedError):
-        return "the connection was closed without a reply"
-    if isinstance(error, (OSError, BrokenReplyError)):
-        return str(error)
-    raise error

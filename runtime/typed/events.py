@@ -23,6 +23,7 @@ class TypedHandler:
     """Calls a handler with its event read as the annotation says; to whoever asks, it is a wrapper of it."""
 
     __slots__ = ("__wrapped__", "_reader")
+    runs_what_it_wraps = True
 
     def __init__(self, handler: Handler, reader: Reader) -> None:
         self.__wrapped__ = handler

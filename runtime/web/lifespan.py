@@ -110,10 +110,14 @@ class _Termination:
     def __init__(self, lifespan: Lifespan, before: object) -> None:
         self._lifespan = lifespan
         self._before = before
+        self._ending = False
 
     def __call__(self, number: int, _frame: object) -> None:
         if os.getpid() != event_loop.process:  # a child that user code has forked
             return self._leave(number)
+        if self._ending:
+            return None  # of two signals, one may have come to all processes of a group
+        self._ending = True
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:

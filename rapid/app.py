@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import uvloop
 
+from rapid.api.credentials import Credentials
 from rapid.cli import RuntimeCommand
 from rapid.composition import compose
 from rapid.core.effects import RUNTIME_PARTY, Party
@@ -21,7 +22,7 @@ from rapid.environments.external import DISABLED, external_extensions
 from rapid.environments.launcher import ProcessLauncher
 from rapid.environments.process import Command
 from rapid.environments.reaper import Reaper
-from rapid.environs import extension_environ, runtime_environ
+from rapid.environs import extension_environ, own_credentials, runtime_environ
 from rapid.frontends.metrics import PATH as METRICS_PATH
 from rapid.server import INVOKE_KEEP_ALIVE, RUNTIME_KEEP_ALIVE, Listener, bound, check_loopback, listen
 from rapid.settings import Settings
@@ -43,19 +44,24 @@ def run(settings: Settings, command: RuntimeCommand, environ: Mapping[str, str])
     metrics_socket = listen(settings.metrics.address) if settings.metrics.address else None
     if DISABLED.exists():
         settings = replace(settings, extensions=False)
-    commands = _commands(settings, command, environ, bound(runtime_socket))
+    credentials = own_credentials(environ) if settings.snapshots.snap_start else None
+    commands = _commands(settings, command, environ, bound(runtime_socket), credentials)
     signal.pthread_sigmask(signal.SIG_BLOCK, Stopping.SIGNALS)  # until there is a loop to take them
-    uvloop.run(_serve(settings, commands, runtime_socket, invoke_socket, metrics_socket))
+    uvloop.run(_serve(settings, commands, runtime_socket, invoke_socket, metrics_socket, credentials))
 
 
 def _commands(
-    settings: Settings, command: RuntimeCommand, environ: Mapping[str, str], api: str
+    settings: Settings,
+    command: RuntimeCommand,
+    environ: Mapping[str, str],
+    api: str,
+    credentials: Credentials | None,
 ) -> Mapping[Party, Command]:
     """What to start for the runtime, and for each external extension."""
     external: Mapping[str, Sequence[str]] = {}
     if settings.extensions:
         external = external_extensions(settings.extensions_dir, settings.shipped_extensions)
-    runtime = runtime_environ(settings, command, environ, api)
+    runtime = runtime_environ(settings, command, environ, api, credentials)
     extension = extension_environ(runtime)
     # Frames keep messages of several lines whole for subscribers; without any, one pipe keeps all lines in their order.
     # Several workers have no frames on AWS either, but a socket that keeps their lines apart.
@@ -74,6 +80,7 @@ async def _serve(
     runtime_socket: socket.socket,
     invoke_socket: socket.socket,
     metrics_socket: socket.socket | None,
+    credentials: Credentials | None,
 ) -> None:
     loop = asyncio.get_running_loop()
     stopping = Stopping()
@@ -87,7 +94,7 @@ async def _serve(
     own_ports = [sock.getsockname()[1] for sock in (runtime_socket, invoke_socket, metrics_socket) if sock]
     launcher, watching = ProcessLauncher(commands, reaper), watching_by(settings, console)
     leaving = stopping.begun.is_set
-    server = compose(settings, external, launcher, memory, console, own_ports, watching, leaving)
+    server = compose(settings, external, launcher, memory, console, own_ports, watching, leaving, credentials)
     api = Listener(server.api, runtime_socket, RUNTIME_KEEP_ALIVE)
     front_end = Listener(server.front_end, invoke_socket, INVOKE_KEEP_ALIVE)
     listeners = [front_end, api]

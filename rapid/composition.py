@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from rapid.api.credentials import Credentials, CredentialsApi
 from rapid.api.environment import EnvironmentApi
 from rapid.api.extensions import FunctionFacts
+from rapid.api.restore import RestoreApi
+from rapid.asgi import Face
 from rapid.core.concurrent import ConcurrentLifecycle
 from rapid.core.environment import EnvironmentLifecycle
 from rapid.core.lifecycle import Lifecycle
@@ -53,6 +56,7 @@ def compose(
     own_ports: Collection[int] = (),
     watching: Watching | None = None,
     leaving: Callable[[], bool] = lambda: False,
+    credentials: Credentials | None = None,
 ) -> Server:
     """One environment, the scheduler in front of it, and their HTTP faces; nothing is started.
 
@@ -65,6 +69,7 @@ def compose(
         own_ports: where the server listens.
         watching: who counts what happens; nobody unless given.
         leaving: whether the server is on its way out.
+        credentials: what the environment may ask for under SnapStart.
     """
     watching = watching or Watching()
     facts = _facts(settings)
@@ -78,7 +83,8 @@ def compose(
     scheduler.attach(environment)
     function = settings.function
     told = FunctionFacts(function.name, function.version, settings.handler, function.account)
-    api = EnvironmentApi(environment, told if settings.extensions else None, own_ports)
+    more = _snap_start_faces(environment, credentials) if settings.snapshots.snap_start else []
+    api = EnvironmentApi(environment, told if settings.extensions else None, own_ports, more)
     probes = settings.probes
     ready = Ready(scheduler, leaving, ready_at_capacity=probes.ready_at_capacity)
     beside = [*watching.faces, *Probes(ready, probes.health_path, probes.ready_path).faces()]
@@ -88,7 +94,13 @@ def compose(
 def _lifecycle(settings: Settings, external: Sequence[str]) -> EnvironmentLifecycle:
     if settings.max_concurrency:
         return ConcurrentLifecycle(settings.max_concurrency, settings.timeout, external)
-    return Lifecycle(settings.timeout, external=external)
+    return Lifecycle(settings.timeout, external, settings.initialization_type)
+
+
+def _snap_start_faces(environment: Environment, credentials: Credentials | None) -> list[Face]:
+    """What is served under SnapStart alone."""
+    restore = RestoreApi(environment.snapshot_point).faces() if environment.snapshot_point else []
+    return [*restore, *CredentialsApi(credentials).faces()]
 
 
 def _facts(settings: Settings) -> Facts:

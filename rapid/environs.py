@@ -7,8 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rapid.api.credentials import CREDENTIALS, Credentials
 from rapid.cli import RuntimeCommand
 from rapid.settings import Settings
+
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+CONTAINER_CREDENTIALS = (
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+)
+"""What tells SDKs where to ask for credentials; some of it would come before what an environment is told."""
 
 RUNTIME_ONLY = (
     "AWS_EXECUTION_ENV",
@@ -25,7 +35,11 @@ MAX_CONCURRENCY = "AWS_LAMBDA_MAX_CONCURRENCY"
 
 
 def runtime_environ(
-    settings: Settings, command: RuntimeCommand, environ: Mapping[str, str], api: str
+    settings: Settings,
+    command: RuntimeCommand,
+    environ: Mapping[str, str],
+    api: str,
+    credentials: Credentials | None = None,
 ) -> dict[str, str]:
     """The runtime's environment: rapid's own, and what Lambda adds to it.
 
@@ -36,6 +50,7 @@ def runtime_environ(
         command: may add variables of its own.
         environ: rapid's environment.
         api: host:port of the environment's Runtime API.
+        credentials: those that it is to ask for there, in place of finding them among the variables.
     """
     region = settings.function.region
     defaults = {
@@ -63,7 +78,17 @@ def runtime_environ(
     if settings.max_concurrency:
         told[MAX_CONCURRENCY] = str(settings.max_concurrency)
     passed = {name: value for name, value in environ.items() if name != MAX_CONCURRENCY}  # runtimes stumble over ""
+    if credentials:
+        passed = {name: value for name, value in passed.items() if name not in (*KEYS, *CONTAINER_CREDENTIALS)}
+        told["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"http://{api}{CREDENTIALS}"
+        told["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = credentials.token
     return {**defaults, **passed, **told, **command.environ}
+
+
+def own_credentials(environ: Mapping[str, str]) -> Credentials | None:
+    """rapid's own, if its variables have any, to be handed out under a token that is new each time."""
+    key_id, secret, session = (environ.get(name, "") for name in KEYS)
+    return Credentials(key_id, secret, session) if key_id and secret else None
 
 
 def extension_environ(runtime: Mapping[str, str]) -> dict[str, str]:

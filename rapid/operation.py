@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from rapid.reading import LONGEST, Address, Reader, SettingError, parse_address
 
 SNAPSHOTS = ("none", "fork", "criu")
+TO_ASK_FOR = ("on-demand", "snap-start")
+"""Initialization types that are for the user to choose; provisioned concurrency has a setting of its own."""
+
 QUEUE_SIZE = 1000
 QUEUE_TIMEOUT = 60.0
 IDLE_TIMEOUT = 600.0
@@ -45,10 +48,17 @@ class Scaling:
 
 @dataclass(frozen=True, slots=True)
 class Snapshots:
-    """What environments are started from: `backend` is one of `SNAPSHOTS`, `folder` where the saved snapshot is."""
+    """What environments are started from.
+
+    Attributes:
+        backend: one of `SNAPSHOTS`.
+        folder: where the saved snapshot is.
+        snap_start: environments are initialised up to the snapshot point, and restored from there.
+    """
 
     backend: str = "none"
     folder: str | None = None
+    snap_start: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +126,15 @@ def snapshots(read: Reader) -> Snapshots:
     folder = read.folder("--snapshot-dir")
     if backend == "criu" and folder is None:
         raise SettingError("--snapshot criu needs --snapshot-dir: the folder that `rapid snapshot` has written")
+    kind = read.one_of("AWS_LAMBDA_INITIALIZATION_TYPE", {name: name for name in TO_ASK_FOR}, TO_ASK_FOR[0])
+    snap_start = kind == "snap-start" or backend != "none"
     provisioned = read.find("--provisioned-concurrency")
-    if backend != "none" and provisioned and provisioned.value != "0":
-        raise provisioned.refuse(f"0 with --snapshot {backend}: AWS offers one or the other")
+    if snap_start and provisioned and provisioned.value != "0":
+        raise provisioned.refuse("0 with SnapStart: AWS offers one or the other")
     concurrency = read.find("AWS_LAMBDA_MAX_CONCURRENCY")
-    if backend != "none" and concurrency:
-        raise concurrency.refuse(f"nothing with --snapshot {backend}: AWS offers one or the other")
-    return Snapshots(backend, folder)
+    if snap_start and concurrency:
+        raise concurrency.refuse("nothing with SnapStart: AWS offers one or the other")
+    return Snapshots(backend, folder, snap_start)
 
 
 def probes(read: Reader) -> Probes:

@@ -83,7 +83,9 @@ class Settings:
     @property
     def initialization_type(self) -> InitializationType:
         """Why an environment is initialised, unless there is a reason of its own."""
-        return InitializationType.MANAGED if self.max_concurrency else InitializationType.ON_DEMAND
+        if self.max_concurrency:
+            return InitializationType.MANAGED
+        return InitializationType.SNAP_START if self.snapshots.snap_start else InitializationType.ON_DEMAND
 
 
 def load(program: str, flags: Mapping[str, str], environ: Mapping[str, str], handler: str | None = None) -> Settings:

@@ -73,6 +73,12 @@ def init_error(scope: Scope, body: bytes) -> Outcome:
     return Outcome(body or error_document(kind, "Runtime failed to initialize"), kind)
 
 
+def restore_error(scope: Scope, body: bytes) -> Outcome:
+    """The outcome of `restore/error`, in the same way."""
+    kind = error_type(scope)
+    return Outcome(body or error_document(kind, "Runtime failed to restore"), kind)
+
+
 def trailer_error(scope: Scope) -> Outcome | None:
     """The error that a runtime met after it had begun to answer: it arrives in declared request trailers."""
     declared = (header(scope, b"trailer") or "").lower()

@@ -6,7 +6,7 @@ or method, goes through Starlette.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -31,13 +31,18 @@ class EnvironmentApi:
         environment: whom the calls concern.
         function: what extensions are told at registration; None when extensions are switched off.
         own_ports: the server's, which telemetry must not be sent to.
+        more: what else is served.
     """
 
     def __init__(
-        self, environment: Environment, function: FunctionFacts | None, own_ports: Collection[int] = ()
+        self,
+        environment: Environment,
+        function: FunctionFacts | None,
+        own_ports: Collection[int] = (),
+        more: Sequence[Face] = (),
     ) -> None:
         runtime = RuntimeApi(environment)
-        faces = runtime.faces()
+        faces = [*runtime.faces(), *more]
         if function is not None:
             faces += ExtensionsApi(environment, function).faces() + TelemetryApi(environment, own_ports).faces()
         self._extensions_off = function is None

@@ -86,11 +86,8 @@ class RuntimeApi:
 
     async def init_error(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`POST init/error`: the runtime could not initialise; the body goes to the caller that waits, if any."""
-        try:
-            body = await read_body(receive, MAX_RESPONSE_BYTES, count_all=True)
-        except BodyTooLarge:
-            raise answers.too_large() from None
-        except ClientGone:
+        body = await error_body(receive)
+        if body is None:
             return
         self._environment.init_error(answers.init_error(scope, body))
         await respond(send, 202, [JSON_TYPE], ACCEPTED)
@@ -125,6 +122,20 @@ class RuntimeApi:
     def _truncated(self, request_id: str, streamed: int = 0) -> Refused:
         self._environment.answered(request_id, replace(answers.truncated(request_id), streamed=streamed))
         return answers.truncated_request()
+
+
+async def error_body(receive: Receive) -> bytes | None:
+    """What a runtime posts that could not begin; None when it has left in the middle of it.
+
+    Raises:
+        Refused: 413, it is too large.
+    """
+    try:
+        return await read_body(receive, MAX_RESPONSE_BYTES, count_all=True)
+    except BodyTooLarge:
+        raise answers.too_large() from None
+    except ClientGone:
+        return None
 
 
 def event_headers(attempt: Attempt) -> list[tuple[bytes, bytes]]:

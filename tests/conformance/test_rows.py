@@ -29,8 +29,8 @@ ROWS = {
     ],
     f"POST {RUNTIME}/invocation/ID/error": ["202", "400 InvalidRequestID", "403 InvalidStateTransition"],
     f"POST {RUNTIME}/init/error": ["202", "403 InvalidStateTransition"],
-    f"GET {RUNTIME}/restore/next": ["404"],
-    f"POST {RUNTIME}/restore/error": ["404"],
+    f"GET {RUNTIME}/restore/next": ["200", "404", "403 InvalidStateTransition"],
+    f"POST {RUNTIME}/restore/error": ["202", "404", "403 InvalidStateTransition", "413 RequestEntityTooLarge"],
     "GET /2021-04-23/credentials": ["404"],
     f"POST {EXTENSION}/register": [
         "200",

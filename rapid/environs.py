@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from rapid.api.credentials import CREDENTIALS, Credentials
 from rapid.cli import RuntimeCommand
+from rapid.composition import Identity
 from rapid.settings import Settings
 
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -35,11 +36,7 @@ MAX_CONCURRENCY = "AWS_LAMBDA_MAX_CONCURRENCY"
 
 
 def runtime_environ(
-    settings: Settings,
-    command: RuntimeCommand,
-    environ: Mapping[str, str],
-    api: str,
-    credentials: Credentials | None = None,
+    settings: Settings, command: RuntimeCommand, environ: Mapping[str, str], api: str, identity: Identity
 ) -> dict[str, str]:
     """The runtime's environment: rapid's own, and what Lambda adds to it.
 
@@ -50,7 +47,7 @@ def runtime_environ(
         command: may add variables of its own.
         environ: rapid's environment.
         api: host:port of the environment's Runtime API.
-        credentials: those that it is to ask for there, in place of finding them among the variables.
+        identity: which environment it is.
     """
     region = settings.function.region
     defaults = {
@@ -66,8 +63,8 @@ def runtime_environ(
         "AWS_LAMBDA_FUNCTION_VERSION": settings.function.version,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(settings.memory_mb),
         "AWS_LAMBDA_LOG_GROUP_NAME": settings.log_group,
-        "AWS_LAMBDA_LOG_STREAM_NAME": settings.log_stream,
-        "AWS_LAMBDA_INITIALIZATION_TYPE": settings.initialization_type.value,
+        "AWS_LAMBDA_LOG_STREAM_NAME": identity.log_stream,
+        "AWS_LAMBDA_INITIALIZATION_TYPE": identity.initialization_type.value,
     }
     if settings.log_format == "JSON":
         told["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
@@ -78,7 +75,7 @@ def runtime_environ(
     if settings.max_concurrency:
         told[MAX_CONCURRENCY] = str(settings.max_concurrency)
     passed = {name: value for name, value in environ.items() if name != MAX_CONCURRENCY}  # runtimes stumble over ""
-    if credentials:
+    if credentials := identity.credentials:
         passed = {name: value for name, value in passed.items() if name not in (*KEYS, *CONTAINER_CREDENTIALS)}
         told["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"http://{api}{CREDENTIALS}"
         told["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = credentials.token

@@ -41,7 +41,7 @@ class Settings:
             takes one. 1 makes an environment of the other kind that takes one.
         handler: `_HANDLER`, where known.
         log_group: CloudWatch group name told to the function.
-        log_stream: CloudWatch stream name told to the function.
+        log_stream: CloudWatch stream name told to the function; None for one of its own in each environment.
         log_format: `Text` or `JSON`.
         application_log_level: of the JSON format, the level below which messages of the function are left out; None
             lets all pass.
@@ -66,7 +66,7 @@ class Settings:
     max_concurrency: int | None
     handler: str
     log_group: str
-    log_stream: str
+    log_stream: str | None
     log_format: str
     application_log_level: str | None
     system_log_level: str
@@ -87,6 +87,12 @@ class Settings:
             return InitializationType.MANAGED
         return InitializationType.SNAP_START if self.snapshots.snap_start else InitializationType.ON_DEMAND
 
+    def log_stream_of(self, number: int) -> str:
+        """The stream name of an environment, in AWS's form; the one that was asked for is the first's."""
+        if self.log_stream:
+            return self.log_stream if number == 1 else f"{self.log_stream}.{number}"
+        return f"{datetime.now(UTC):%Y/%m/%d}/[{self.function.version}]{uuid.uuid4().hex}"
+
 
 def load(program: str, flags: Mapping[str, str], environ: Mapping[str, str], handler: str | None = None) -> Settings:
     """Settings from the command line and the environment.
@@ -102,8 +108,6 @@ def load(program: str, flags: Mapping[str, str], environ: Mapping[str, str], han
     """
     read = Reader(flags, environ)
     function = _function(read)
-    today = datetime.now(UTC).strftime("%Y/%m/%d")
-    log_stream = f"{today}/[{function.version}]{uuid.uuid4().hex}"
     extensions, shipped = _extensions(read)
     max_concurrency = read.whole("AWS_LAMBDA_MAX_CONCURRENCY", None, 1, MAX_CONCURRENCY)
     formats = {"text": "Text", "json": "JSON"}
@@ -118,7 +122,7 @@ def load(program: str, flags: Mapping[str, str], environ: Mapping[str, str], han
         max_concurrency=max_concurrency,
         handler=handler or read.text("", "AWS_LAMBDA_FUNCTION_HANDLER", "_HANDLER"),
         log_group=read.text(f"/aws/lambda/{function.name}", "AWS_LAMBDA_LOG_GROUP_NAME"),
-        log_stream=read.text(log_stream, "AWS_LAMBDA_LOG_STREAM_NAME"),
+        log_stream=read.text("", "AWS_LAMBDA_LOG_STREAM_NAME") or None,
         log_format=log_format,
         application_log_level=_application_level(read) if log_format == "JSON" else None,
         system_log_level=read.one_of("RAPID_SYSTEM_LOG_LEVEL", {x.lower(): x for x in SYSTEM_LOG_LEVELS}, "INFO"),

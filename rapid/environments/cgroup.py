@@ -29,8 +29,17 @@ LEAF = "rapid"
 
 _OOM_KILLS = re.compile(rb"^oom_kill (\d+)$", re.MULTILINE)
 
-AccountFactory = Callable[[str, int], MemoryAccount]
-"""Opens the account of an environment: its name (unique, fit for a folder) and its memory size in KiB."""
+OrphansOf = Callable[[], Sequence[int]]
+"""The orphans of one environment, see `ProcAccount`."""
+
+
+def nobody() -> Sequence[int]:
+    """No orphans."""
+    return ()
+
+
+AccountFactory = Callable[[str, int, OrphansOf], MemoryAccount]
+"""Opens the account of an environment: its name (unique, fit for a folder), its memory size in KiB, its orphans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,13 +212,10 @@ def oom_kills(events: Path) -> int:
     return int(found[1]) if found else 0
 
 
-def account_factory(
-    orphans: Callable[[], Sequence[int]] = lambda: (), proc: Path = Path("/proc"), pid: int | None = None
-) -> AccountFactory:
+def account_factory(proc: Path = Path("/proc"), pid: int | None = None) -> AccountFactory:
     """How environments get their accounts on this system: in control groups where that is permitted, else by /proc.
 
     Args:
-        orphans: see `ProcAccount`.
         proc: where /proc is.
         pid: this process, as the group's list names it.
     """
@@ -217,7 +223,7 @@ def account_factory(
     parent = _divisible(*found, os.getpid() if pid is None else pid) if found else None
     log.debug("memory is accounted %s", f"in control groups below {parent}" if parent else "by /proc")
 
-    def open_account(name: str, limit_kib: int) -> MemoryAccount:
+    def open_account(name: str, limit_kib: int, orphans: OrphansOf) -> MemoryAccount:
         if found and parent:
             try:
                 return CgroupAccount(found[0], parent, name, limit_kib)

@@ -6,11 +6,16 @@ import asyncio
 from typing import Protocol
 
 from rapid.core.invocation import Invocation, Outcome
+from rapid.core.placement import Reason
 from rapid.environments.stream import ResponseStream
 
 
 class Throttled(Exception):
-    """Too many invocations wait already."""
+    """There are too many invocations; `reason` says of which kind."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
 
 
 class Pending:
@@ -19,7 +24,8 @@ class Pending:
     Attributes:
         invocation: what is to run.
         answer: the outcome for the caller; cancelling it before the invocation has started takes it out of the queue,
-            cancelling it later changes nothing for the function. Raises `Unavailable` when rapid goes down first.
+            cancelling it later changes nothing for the function. Raises `Unavailable` when rapid goes down first,
+            `Throttled` when it has waited for too long.
         log_tail: the end of the invocation's log, once it is over; None unless it was asked for.
         stream: the response as it comes, if the caller reads it so; the answer ends it, and tells of errors only.
         started: whether an environment has taken it.

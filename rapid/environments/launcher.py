@@ -19,11 +19,13 @@ class ProcessLauncher:
     Args:
         commands: what to start for each party.
         reaper: tells of their exits.
+        end_orphans: ends what they have left behind.
     """
 
-    def __init__(self, commands: Mapping[Party, Command], reaper: Reaper) -> None:
+    def __init__(self, commands: Mapping[Party, Command], reaper: Reaper, end_orphans: Callable[[], None]) -> None:
         self._commands = commands
         self._reaper = reaper
+        self._end_orphans = end_orphans
 
     def start(self, party: Party, sink: OutputSink, on_exit: Callable[[Exit], None]) -> ChildProcess:
         """See `Launcher.start`."""
@@ -34,4 +36,4 @@ class ProcessLauncher:
 
     def clear(self) -> None:
         """See `Launcher.clear`."""
-        self._reaper.end_orphans()
+        self._end_orphans()

@@ -83,14 +83,8 @@ class Reaper:
                 self._strangers.clear()
 
     def orphans(self) -> list[int]:
-        """What a function has left behind: this process is the parent of all below it who have lost theirs."""
+        """What functions have left behind: this process is the parent of all below it who have lost theirs."""
         return [pid for pid in children(os.getpid()) if pid not in self._watched]
-
-    def end_orphans(self) -> None:
-        """End them."""
-        for pid in self.orphans():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
 
     def collect(self) -> None:
         """Take in every child that has left by now."""

@@ -11,10 +11,10 @@ from starlette.types import Receive, Send
 from rapid.asgi import ClientGone, before_disconnect
 from rapid.core.errors import Unavailable
 from rapid.core.invocation import Outcome
-from rapid.environments.invoker import Pending
+from rapid.environments.invoker import Pending, Throttled
 from rapid.environments.stream import ResponseStream
 from rapid.frontends import eventstream
-from rapid.frontends.errors import ServiceError, unavailable
+from rapid.frontends.errors import ServiceError, throttled, unavailable
 
 
 async def answer(pending: Pending, receive: Receive) -> Outcome:
@@ -29,12 +29,14 @@ async def answer(pending: Pending, receive: Receive) -> Outcome:
         raise ClientGone
     try:
         return await pending.answer
-    except Unavailable as error:
-        raise _unavailable(pending, error) from None
+    except (Unavailable, Throttled) as error:
+        raise _no_outcome(pending, error) from None
 
 
-def _unavailable(pending: Pending, error: Unavailable) -> ServiceError:
+def _no_outcome(pending: Pending, error: Unavailable | Throttled) -> ServiceError:
     """There is no outcome: the function was at work, or never heard of it."""
+    if isinstance(error, Throttled):
+        return throttled(error.reason)
     return ServiceError(error.exception, str(error)) if pending.started else unavailable(str(error))
 
 
@@ -79,8 +81,8 @@ async def _begun(pending: Pending, stream: ResponseStream, receive: Receive) -> 
         either.cancel()
         beginning.cancel()
     if here:
-        if pending.answer.done() and isinstance(error := pending.answer.exception(), Unavailable):
-            raise _unavailable(pending, error)
+        if pending.answer.done() and isinstance(error := pending.answer.exception(), Unavailable | Throttled):
+            raise _no_outcome(pending, error)
         return True
     stream.abandon()
     if not pending.started:

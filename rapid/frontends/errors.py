@@ -9,6 +9,8 @@ import json
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from rapid.core.placement import Reason
+
 MAX_REQUEST_BYTES = 6 * 1024 * 1024
 """The most that a synchronous request may carry (AWS: "Lambda quotas")."""
 
@@ -28,9 +30,6 @@ STATUS: Mapping[str, int] = MappingProxyType(
         "NotImplementedException": 501,
     }
 )
-
-CONCURRENCY = "ConcurrentInvocationLimitExceeded"
-"""The `Reason` of a caller that is throttled because too much is going on already."""
 
 _CAPITAL = (
     "ResourceNotFoundException",
@@ -78,12 +77,12 @@ def too_large() -> ServiceError:
     )
 
 
-def throttled() -> ServiceError:
-    """No environment is free, and too many invocations wait for one."""
+def throttled(reason: Reason = Reason.CONCURRENCY) -> ServiceError:
+    """No environment is free, and too many invocations wait for one, or one has waited for too long."""
     return ServiceError(
         "TooManyRequestsException",
         "Rate Exceeded.",
-        members={"Reason": CONCURRENCY},
+        members={"Reason": reason.value},
         headers={"Retry-After": "1"},
     )
 

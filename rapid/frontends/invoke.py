@@ -24,11 +24,11 @@ from rapid.asgi import JSON_TYPE, BodyTooLarge, ClientGone, Face, read_body, res
 from rapid.core.errors import Unavailable
 from rapid.core.invocation import Invocation
 from rapid.core.names import Function, InvalidName, UnknownFunction, constraint
+from rapid.core.placement import Reason
 from rapid.environments.invoker import Invoker, Pending, Throttled
 from rapid.frontends import context, payload
 from rapid.frontends.answering import answer, stream_answer
 from rapid.frontends.errors import (
-    CONCURRENCY,
     MAX_REQUEST_BYTES,
     ServiceError,
     bad_json,
@@ -111,7 +111,7 @@ class InvokeFrontEnd:
             held += count
             self._held += count
             if self._held > MAX_HELD_BYTES:
-                self._observer.throttled(CONCURRENCY)
+                self._observer.throttled(Reason.CONCURRENCY.value)
                 raise throttled()
 
         try:
@@ -193,8 +193,8 @@ class InvokeFrontEnd:
     def _submit(self, invocation: Invocation, *, want_log: bool, streamed: bool) -> Pending:
         try:
             return self._invoker.submit(invocation, want_log=want_log, streamed=streamed)
-        except Throttled:
-            raise throttled() from None
+        except Throttled as error:
+            raise throttled(error.reason) from None
         except Unavailable as error:
             raise unavailable(str(error)) from None
 

@@ -10,12 +10,31 @@ import asyncio
 import os
 import select
 from collections.abc import Callable
+from typing import Protocol
 
 HIGH_WATER = 1024 * 1024
 """Bytes that may wait before functions are held up."""
 
 FLUSH_PATIENCE = 2.0
 """Seconds that the last lines wait for a reader who takes nothing."""
+
+
+class Output(Protocol):
+    """Where an environment's log goes."""
+
+    def output(self, data: bytes, writer: object = None) -> bool:
+        """Write what a process wrote, as it is; False when more would pile up.
+
+        Args:
+            data: the bytes.
+            writer: whose they are: nobody's words are put on a line that another has begun.
+        """
+
+    def platform(self, lines: str) -> None:
+        """Write whole lines of the platform's; an unfinished line is ended first."""
+
+    def on_drained(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once when all that waits has been written."""
 
 
 class Console:
@@ -35,13 +54,12 @@ class Console:
         self._last_writer: object = None
         self._closed = False
 
-    def output(self, data: bytes, writer: object = None) -> bool:
-        """Write what a process wrote, as it is; False when more would pile up.
+    def goes_on(self, writer: object) -> bool:
+        """Whether the last line is one that `writer` has begun and not ended."""
+        return writer is self._last_writer and not self._at_line_start
 
-        Args:
-            data: the bytes.
-            writer: whose they are: nobody's words are put on a line that another has begun.
-        """
+    def output(self, data: bytes, writer: object = None) -> bool:
+        """See `Output.output`."""
         if writer is not self._last_writer:
             self._last_writer = writer
             if not self._at_line_start:
@@ -50,11 +68,11 @@ class Console:
         return len(self._waiting) < HIGH_WATER
 
     def platform(self, lines: str) -> None:
-        """Write whole lines of the platform's; an unfinished line is ended first."""
+        """See `Output.platform`."""
         self._write(lines.encode() if self._at_line_start else b"\n" + lines.encode())
 
     def on_drained(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once when all that waits has been written."""
+        """See `Output.on_drained`."""
         self._drained.append(callback)
 
     def flush(self) -> None:

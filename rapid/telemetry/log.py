@@ -17,7 +17,7 @@ from rapid.core.records import (
     InvokeStart,
     Record,
 )
-from rapid.telemetry.console import Console
+from rapid.telemetry.console import Output
 from rapid.telemetry.lines import Formatter
 from rapid.telemetry.observer import OnRecord
 from rapid.telemetry.publisher import Publisher
@@ -41,7 +41,7 @@ class EnvironmentLog:
 
     def __init__(
         self,
-        console: Console,
+        console: Output,
         formatter: Formatter,
         publisher: Publisher,
         level: str | None = None,

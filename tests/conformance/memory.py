@@ -12,13 +12,14 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Scope
 
-from rapid.composition import compose
+from rapid.composition import Identity, compose, compose_environment
 from rapid.core.effects import Party
 from rapid.environments.environment import Environment
+from rapid.environments.pool import Opened
 from rapid.environments.process import LaunchError
 from rapid.environments.reaper import Exit
 from rapid.environments.sink import OutputSink
-from rapid.settings import load
+from rapid.settings import Settings, load
 from rapid.telemetry.console import Console
 from tests.conformance.player import Request
 from tests.support.program import Reply
@@ -83,7 +84,9 @@ class Memory:
 
     name = "memory"
 
-    def __init__(self, extensions: Sequence[str], broken: Sequence[str]) -> None:
+    def __init__(self, settings: Settings, nowhere: int, extensions: Sequence[str], broken: Sequence[str]) -> None:
+        self._settings = settings
+        self._nowhere = nowhere
         self.apps: dict[str, ASGIApp] = {}
         self.external = sorted((*extensions, *broken))
         self._broken = broken
@@ -101,6 +104,23 @@ class Memory:
 
     def clear(self) -> None:
         """They leave nothing behind."""
+
+    async def open(self, number: int, *, provisioned: bool, on_change: Callable[[], None]) -> Opened:
+        """Make the environment; its application listens nowhere."""
+        nowhere = Console(self._nowhere)
+        self.environment, self.apps["api"] = compose_environment(
+            self._settings,
+            Identity(number, "stream", self._settings.initialization_type),
+            self.external,
+            self,
+            Unmeasured(),
+            nowhere,
+            on_change,
+        )
+        return Opened(self.environment, self._closed)
+
+    async def _closed(self) -> None:
+        """There is nothing to close."""
 
     async def stop(self) -> None:
         """Begin to go down."""
@@ -191,10 +211,11 @@ async def memory(env: Mapping[str, str], extensions: tuple[str, ...], broken: tu
     """A fresh rapid."""
     settings = load("rapid", {}, {"AWS_LAMBDA_FUNCTION_TIMEOUT": "30", **env})
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    target = Memory(extensions, broken)
-    server = compose(settings, target.external, target, Unmeasured(), Console(nowhere))
-    target.environment, target.apps = server.environment, {"api": server.api, "invoke": server.front_end}
-    server.environment.start()
+    target = Memory(settings, nowhere, extensions, broken)
+    server = compose(settings, target, 1)
+    target.apps["invoke"] = server.front_end
+    server.pool.begin()
+    await target.settle("api")
     try:
         yield target
     finally:

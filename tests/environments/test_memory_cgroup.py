@@ -12,7 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from rapid.environments.cgroup import LEAF, V1, V2, CgroupAccount, Version, account_factory, oom_kills, own_group
+from rapid.environments.cgroup import (
+    LEAF,
+    V1,
+    V2,
+    CgroupAccount,
+    Version,
+    account_factory,
+    nobody,
+    oom_kills,
+    own_group,
+)
 from rapid.environments.proc_memory import ProcAccount
 
 LIMIT_KIB = 128 * 1024
@@ -99,7 +109,7 @@ def test_without_a_proc_or_a_mount_there_is_no_group(system: System, tmp_path: P
 
 def test_a_group_of_version_2_is_divided_and_left_to_its_parts(system: System) -> None:
     folder = system.version_2()
-    account = account_factory(proc=system.proc, pid=ME)("environment", LIMIT_KIB)
+    account = account_factory(system.proc, ME)("environment", LIMIT_KIB, nobody)
     assert isinstance(account, CgroupAccount)
     assert (folder / LEAF / "cgroup.procs").read_text() == f"{ME}\n"
     assert (folder / "cgroup.subtree_control").read_text() == "+memory"
@@ -109,7 +119,7 @@ def test_a_group_of_version_2_is_divided_and_left_to_its_parts(system: System) -
 
 def test_a_group_of_version_1_keeps_its_process(system: System) -> None:
     folder = system.version_1()
-    account = account_factory(proc=system.proc, pid=ME)("environment", LIMIT_KIB)
+    account = account_factory(system.proc, ME)("environment", LIMIT_KIB, nobody)
     assert isinstance(account, CgroupAccount)
     assert [each.name for each in folder.iterdir() if each.is_dir()] == [f"environment.{os.getpid()}.1"]
     (group,) = folder.glob("environment.*")
@@ -122,7 +132,7 @@ def test_a_group_with_others_in_it_is_not_divided(system: System, version: str) 
     (folder / "cgroup.procs").write_text(f"1\n{ME}\n")
     (folder / "memory.events").write_text("oom_kill 1\n")
     before = sorted(folder.rglob("*"))
-    account = account_factory(proc=system.proc, pid=ME)("environment", LIMIT_KIB)
+    account = account_factory(system.proc, ME)("environment", LIMIT_KIB, nobody)
     assert isinstance(account, ProcAccount)
     assert sorted(folder.rglob("*")) == before
     assert not account.out_of_memory()  # the kill was before
@@ -134,7 +144,7 @@ def test_a_group_with_others_in_it_is_not_divided(system: System, version: str) 
 def test_a_group_without_the_memory_controller_is_not_divided(system: System) -> None:
     folder = system.version_2()
     (folder / "cgroup.controllers").write_text("cpu pids\n")
-    assert isinstance(account_factory(proc=system.proc, pid=ME)("environment", LIMIT_KIB), ProcAccount)
+    assert isinstance(account_factory(system.proc, ME)("environment", LIMIT_KIB, nobody), ProcAccount)
     assert not (folder / LEAF).exists()
 
 
@@ -143,14 +153,14 @@ def test_a_group_that_refuses_is_left_as_it_was(system: System) -> None:
     (folder / "cgroup.subtree_control").unlink()
     (folder / "cgroup.subtree_control").mkdir()  # writing fails
     (folder / LEAF).mkdir()
-    assert isinstance(account_factory(proc=system.proc, pid=ME)("environment", LIMIT_KIB), ProcAccount)
+    assert isinstance(account_factory(system.proc, ME)("environment", LIMIT_KIB, nobody), ProcAccount)
     assert (folder / "cgroup.procs").read_text().split() == [str(ME), str(ME)]  # moved, and back
 
 
 def test_an_account_without_a_group_falls_back_and_says_so(system: System, caplog: pytest.LogCaptureFixture) -> None:
     folder = system.version_1()
     (folder / f"environment.{os.getpid()}.1").mkdir()
-    assert isinstance(account_factory(proc=system.proc, pid=ME)("environment", LIMIT_KIB), ProcAccount)
+    assert isinstance(account_factory(system.proc, ME)("environment", LIMIT_KIB, nobody), ProcAccount)
     assert "no control group for environment: File exists" in caplog.text
 
 
@@ -295,7 +305,7 @@ def ate(process: subprocess.Popen[str], megabytes: int) -> bool:
 
 
 def test_the_kernel_itself() -> None:
-    opened = account_factory()("rapid-test", 100 * 1024)
+    opened = account_factory()("rapid-test", 100 * 1024, nobody)
     if not isinstance(opened, CgroupAccount):
         pytest.skip("the control group of the tests is not theirs to divide: shared with other processes, or read-only")
     try:

@@ -120,7 +120,9 @@ class Bench:
     async def run(self, code: str, framed_log: bool = False, **environ: str) -> tuple[int, bytes]:
         """Let a fork run; its exit status, and what it has written."""
         sink, left = Sink(), asyncio.get_running_loop().create_future()
-        launcher = ForkLauncher(await self.prepared(code, framed_log, **environ), ProcessLauncher({}, self.reaper))
+        launcher = ForkLauncher(
+            await self.prepared(code, framed_log, **environ), ProcessLauncher({}, self.reaper, lambda: None)
+        )
         process = launcher.start(RUNTIME_PARTY, sink, left.set_result)
         exit_: Exit = await asyncio.wait_for(left, PATIENCE)
         process.close()
@@ -206,7 +208,7 @@ def test_a_fork_that_dies_while_it_waits_is_told_of_when_it_is_started(root: Pat
 def test_a_fork_is_used_once(root: Path) -> None:
     async def main() -> None:
         async with bench(root) as made:
-            launcher = ForkLauncher(await made.prepared(), ProcessLauncher({}, made.reaper))
+            launcher = ForkLauncher(await made.prepared(), ProcessLauncher({}, made.reaper, lambda: None))
             left = asyncio.get_running_loop().create_future()
             process = launcher.start(RUNTIME_PARTY, Sink(), left.set_result)
             with pytest.raises(LaunchError, match="has been used"):

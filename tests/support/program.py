@@ -123,7 +123,7 @@ def _collect(stream: Any, lines: list[str]) -> None:
 def environ(**more: str) -> dict[str, str]:
     """The environment of the tests without what would steer rapid, and with `more`."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "RAPID_", "LAMBDA_", "_")) and k != "PORT"}
-    return {**kept, **more}
+    return {**kept, "RAPID_MAX_ENVIRONMENTS": "1", **more}
 
 
 @contextmanager

@@ -1,0 +1,284 @@
+"""The environments there are: opened when they are needed, shut down when they are not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from rapid.core.phase import Phase
+from rapid.core.placement import FREE, Census, ScalingRate, Standing, standing
+from rapid.environments.environment import Environment
+
+log = logging.getLogger("rapid")
+
+RETRY = 1.0
+"""Seconds until an environment that could not be opened is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An environment whose Runtime API listens; nothing of it has been started.
+
+    Attributes:
+        environment: it.
+        close: stops its listener, after it has been stopped.
+        replaced: it cannot be initialised again after a reset: another one takes its place.
+    """
+
+    environment: Environment
+    close: Callable[[], Awaitable[None]]
+    replaced: bool = False
+
+
+class EnvironmentFactory(Protocol):
+    """Makes environments."""
+
+    async def open(self, number: int, *, provisioned: bool, on_change: Callable[[], None]) -> Opened:
+        """Make one.
+
+        Args:
+            number: its own.
+            provisioned: it is started ahead and kept.
+            on_change: to be called when its phase or its capacity has changed.
+
+        Raises:
+            OSError: it cannot be made now.
+        """
+
+
+class Member:
+    """One environment of the pool.
+
+    Attributes:
+        number: its own, never given again.
+        provisioned: started ahead and kept.
+        opened: the environment, once there is one.
+        standing: how it stands to the next invocation.
+        idle_since: when it was last given back, seconds of the loop's clock.
+    """
+
+    __slots__ = ("idle_since", "number", "opened", "provisioned", "standing")
+
+    def __init__(self, number: int, *, provisioned: bool) -> None:
+        self.number = number
+        self.provisioned = provisioned
+        self.opened: Opened | None = None
+        self.standing = Standing.COMING
+        self.idle_since = 0.0
+
+    @property
+    def environment(self) -> Environment:
+        """The environment of a member that has been opened."""
+        assert self.opened is not None  # nobody is handed a member before
+        return self.opened.environment
+
+
+class Pool:
+    """Keeps environments by how they stand, those that were used last to be used next.
+
+    So the others grow old, and are shut down once they have been idle for long; the last one, and those that are
+    provisioned, are kept.
+
+    Args:
+        factory: makes environments.
+        provisioned: how many are started ahead.
+        rate: how fast they may be started.
+        idle_timeout: seconds.
+        on_change: called when an environment may have become free, or gone.
+
+    Attributes:
+        provisioned: how many are started ahead.
+    """
+
+    def __init__(
+        self,
+        factory: EnvironmentFactory,
+        provisioned: int,
+        rate: ScalingRate,
+        idle_timeout: float,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._factory = factory
+        self.provisioned = provisioned
+        self._rate = rate
+        self._idle_timeout = idle_timeout
+        self._on_change = on_change
+        self._count = 0
+        self._members: dict[Standing, dict[int, Member]] = {standing: {} for standing in Standing}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._retiring: asyncio.TimerHandle | None = None
+        self._closing = False
+
+    # What there is
+
+    @property
+    def census(self) -> Census:
+        """How many environments stand how."""
+        return {standing: len(members) for standing, members in self._members.items()}
+
+    @property
+    def running(self) -> int:
+        """How many invocations run."""
+        return sum(member.environment.running for member in self._all() if member.opened)
+
+    @property
+    def capacity(self) -> int:
+        """How many more invocations the environments can take."""
+        return sum(member.environment.capacity for member in self._all() if member.opened)
+
+    @property
+    def total(self) -> int:
+        """How many environments there are, those that come and those that go included."""
+        return sum(map(len, self._members.values()))
+
+    def phases(self) -> Mapping[Phase, int]:
+        """How many environments stand in which phase; one that is being opened is as good as in its init."""
+        return Counter(member.opened.environment.phase if member.opened else Phase.INIT for member in self._all())
+
+    @property
+    def wait(self) -> float:
+        """Seconds until another environment may be started."""
+        return self._rate.wait(self._loop.time())
+
+    def _all(self) -> list[Member]:
+        return [member for members in self._members.values() for member in members.values()]
+
+    # Taking and starting
+
+    def take(self, standing: Standing) -> Member:
+        """The member of that standing that was used last."""
+        return next(reversed(self._members[standing].values()))
+
+    def begin(self) -> None:
+        """Start those that are provisioned; without any, the one that the first invocation is going to need."""
+        for _ in range(self.provisioned):
+            self._open(provisioned=True)
+        if not self.provisioned:
+            self._open(provisioned=False)
+
+    def start(self) -> None:
+        """Start another environment."""
+        self._open(provisioned=False)
+
+    def initialise(self) -> None:
+        """Try once more what has failed: the init of one environment that has no processes, ahead of any invocation."""
+        for member in self._members[Standing.COLD].values():
+            member.environment.start()
+            return
+
+    def _open(self, *, provisioned: bool) -> None:
+        self._rate.started(self._loop.time())
+        self._count += 1
+        member = Member(self._count, provisioned=provisioned)
+        self._members[Standing.COMING][member.number] = member
+        self._spawn(self._opening(member))
+
+    async def _opening(self, member: Member) -> None:
+        try:
+            opened = await self._factory.open(
+                member.number,
+                provisioned=member.provisioned,
+                on_change=lambda: self._changed(member),
+            )
+        except OSError as error:
+            log.error("environment %d cannot be opened: %s", member.number, error.strerror or error)
+            timer = self._loop.call_later(RETRY, self._try_again, member)
+            self._timers.add(timer)
+            return
+        member.opened = opened
+        if self._closing:
+            await self._stop(member)
+        else:
+            opened.environment.start()
+            self._changed(member)  # it may have failed to start already
+
+    def _try_again(self, member: Member) -> None:
+        if not self._closing:
+            self._spawn(self._opening(member))
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # What happens to them
+
+    def _changed(self, member: Member) -> None:
+        environment = member.environment
+        running = environment.running
+        now = standing(environment.phase, environment.capacity, running, provisioned=member.provisioned)
+        if now is not member.standing:
+            self._move(member, now)
+        if now is Standing.COLD and member.opened and member.opened.replaced and not self._closing:
+            self._replace(member)
+        self._on_change()
+
+    def _move(self, member: Member, now: Standing) -> None:
+        del self._members[member.standing][member.number]
+        member.standing = now
+        self._members[now][member.number] = member
+        if now in FREE:
+            member.idle_since = self._loop.time()
+            if self._retiring is None:
+                self._look_later(self._idle_timeout)
+
+    def _replace(self, member: Member) -> None:
+        """An environment that has ended and does not come back by itself."""
+        self._leave(member)
+        self._open(provisioned=member.provisioned)
+
+    def _leave(self, member: Member) -> None:
+        self._move(member, Standing.LEAVING)
+        self._spawn(self._stop(member))
+
+    async def _stop(self, member: Member) -> None:
+        if member.opened:
+            await member.opened.environment.stop()
+            await member.opened.close()
+        self._members[member.standing].pop(member.number, None)
+        self._on_change()
+
+    # Idle ones
+
+    def _look_later(self, seconds: float) -> None:
+        self._retiring = self._loop.call_later(seconds, self._retire)
+
+    def _retire(self) -> None:
+        """Shut down who has been idle for long, oldest first, and look again when the next one may be due."""
+        self._retiring = None
+        idle = [member for standing in FREE for member in self._members[standing].values() if not member.provisioned]
+        idle.sort(key=lambda member: member.idle_since)
+        now = self._loop.time()
+        for member in idle:
+            due = member.idle_since + self._idle_timeout
+            if due > now:
+                self._look_later(due - now)
+                return
+            if self._staying() <= 1:
+                return
+            if not member.environment.running:
+                self._leave(member)
+
+    def _staying(self) -> int:
+        return sum(len(members) for standing, members in self._members.items() if standing is not Standing.LEAVING)
+
+    # The end
+
+    async def stop(self) -> None:
+        """Shut all down, at the same time."""
+        self._closing = True
+        for timer in (*self._timers, *([self._retiring] if self._retiring else [])):
+            timer.cancel()
+        stopping = [
+            self._stop(member) for member in self._all() if member.opened and member.standing is not Standing.LEAVING
+        ]
+        await asyncio.gather(*stopping)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*self._tasks)

@@ -1,0 +1,129 @@
+"""Makes the environments of a server that runs: listener, commands, memory account, log."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rapid.cli import RuntimeCommand
+from rapid.composition import Identity, compose_environment
+from rapid.core.effects import RUNTIME_PARTY, Party
+from rapid.core.initialisation import InitializationType
+from rapid.environments.cgroup import AccountFactory
+from rapid.environments.external import external_extensions
+from rapid.environments.launcher import ProcessLauncher
+from rapid.environments.orphans import Orphans
+from rapid.environments.pool import Opened
+from rapid.environments.process import Command
+from rapid.environments.reaper import Reaper
+from rapid.environs import extension_environ, own_credentials, runtime_environ
+from rapid.reading import Address
+from rapid.server import RUNTIME_KEEP_ALIVE, Listener, bound, listen
+from rapid.settings import Settings
+from rapid.telemetry.console import Console, Output
+from rapid.telemetry.observer import Observer
+from rapid.telemetry.tags import Tagged
+
+ANY_PORT = Address("127.0.0.1", 0, "an environment's Runtime API")
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What all environments of a server share.
+
+    Attributes:
+        settings: what is asked for.
+        command: how the runtime is started.
+        environ: rapid's own environment variables.
+        reaper: tells of exits.
+        accounts: opens memory accounts.
+        console: where logs go.
+        several: there may be more than one environment.
+        observer: counts what happens.
+    """
+
+    settings: Settings
+    command: RuntimeCommand
+    environ: Mapping[str, str]
+    reaper: Reaper
+    accounts: AccountFactory
+    console: Console
+    several: bool
+    observer: Observer
+
+
+class ListeningEnvironments:
+    """The `EnvironmentFactory` of real processes and sockets.
+
+    Args:
+        host: what they share.
+        first: the socket of the first one's Runtime API.
+        own_ports: where the server listens; each environment adds its own.
+    """
+
+    def __init__(self, host: Host, first: socket.socket, own_ports: set[int]) -> None:
+        self._host = host
+        self._first: socket.socket | None = first
+        self._own_ports = own_ports
+        self._orphans = Orphans(host.reaper)
+        settings = host.settings
+        self._external: Mapping[str, Sequence[str]] = {}
+        if settings.extensions:
+            self._external = external_extensions(settings.extensions_dir, settings.shipped_extensions)
+
+    async def open(self, number: int, *, provisioned: bool, on_change: Callable[[], None]) -> Opened:
+        """See `EnvironmentFactory.open`. Its Runtime API listens before anything is started: clients do not survive
+        a refused connection.
+        """
+        host = self._host
+        sock, self._first = self._first or listen(ANY_PORT), None
+        address = bound(sock)
+        kind = InitializationType.PROVISIONED if provisioned else host.settings.initialization_type
+        credentials = own_credentials(host.environ) if host.settings.snapshots.snap_start else None
+        identity = Identity(number, host.settings.log_stream_of(number), kind, credentials)
+        environment, api = compose_environment(
+            host.settings,
+            identity,
+            list(self._external),
+            ProcessLauncher(self._commands(identity, address), host.reaper, lambda: self._orphans.end(address)),
+            host.accounts(f"environment-{number}", host.settings.memory_mb * 1024, lambda: self._orphans.of(address)),
+            self._output(number),
+            on_change,
+            self._own_ports,
+            host.observer,
+        )
+        port = sock.getsockname()[1]
+        self._own_ports.add(port)
+        listener = Listener(api, sock, RUNTIME_KEEP_ALIVE)
+        await listener.start()
+
+        async def close() -> None:
+            await listener.stop()
+            self._own_ports.discard(port)
+            self._orphans.forget(address)
+
+        return Opened(environment, close)
+
+    def _commands(self, identity: Identity, api: str) -> Mapping[Party, Command]:
+        """What to start for the runtime, and for each external extension."""
+        host = self._host
+        runtime = runtime_environ(host.settings, host.command, host.environ, api, identity)
+        extension = extension_environ(runtime)
+        # Frames keep messages of several lines whole for subscribers; without any, one pipe keeps all lines in order.
+        # Several workers have no frames on AWS either, but a socket that keeps their lines apart.
+        words, cwd, workers = host.command.words, host.command.cwd, host.settings.max_concurrency is not None
+        framed = bool(self._external) and not workers
+        commands = {RUNTIME_PARTY: Command(words, cwd, runtime, framed_log=framed, log_socket=workers)}
+        for name, words in self._external.items():
+            told = {"RAPID_EXTENSION_NAME": name} if name in host.settings.shipped_extensions else {}
+            commands[Party(name)] = Command(words, cwd, extension | told)
+        return commands
+
+    def _output(self, number: int) -> Output:
+        settings = self._host.settings
+        wanted = self._host.several and sys.stdout.isatty() if settings.log_tags is None else settings.log_tags
+        if not wanted or settings.log_format == "JSON":
+            return self._host.console
+        return Tagged(self._host.console, f"[{number}] ")

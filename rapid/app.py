@@ -81,6 +81,7 @@ async def _serve(settings: Settings, command: RuntimeCommand, environ: Mapping[s
         log.info("metrics at http://%s%s", bound(sockets.metrics), METRICS_PATH)
 
     runtime_api = bound(sockets.runtime)
+    factory.backend.begin()
     server.pool.begin()
     await front_end.start()
     log.info("invoke at http://%s, Runtime API at %s", bound(sockets.invoke), runtime_api)
@@ -88,6 +89,7 @@ async def _serve(settings: Settings, command: RuntimeCommand, environ: Mapping[s
     grace, limit = settings.draining.grace, settings.draining.timeout
     await drain(server.scheduler, stopping, grace=grace, timeout=limit, part=front_end.part)
     await server.pool.stop()
+    await factory.backend.stop()
     await asyncio.gather(*(listener.stop() for listener in listeners))
     watching.close()
     reaper.remove()

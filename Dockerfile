@@ -1,7 +1,8 @@
 # The base image for Lambda functions.
 #
-#   target python    (default) functions in Python: rapid, and our runtime as /var/runtime/bootstrap
-#   target provided  functions in any language: rapid, and the user's own bootstrap
+#   target python       (default) functions in Python: rapid, and our runtime as /var/runtime/bootstrap
+#   target python-criu  the same with criu: functions that start from a snapshot on disk (docs/snapshots.md)
+#   target provided     functions in any language: rapid, and the user's own bootstrap
 #
 # --build-arg EXTRAS=otlp adds what the extension `otlp` needs, to either of them.
 #
@@ -98,7 +99,7 @@ RUN apt-get update -qq \
     && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
 USER 993:990
 
-FROM base AS python
+FROM base AS with-runtime
 USER root
 COPY --from=build /var/runtime /var/runtime
 RUN chown root:root /var/runtime
@@ -106,3 +107,19 @@ USER 993:990
 # SnapStart: our runtime asks to be restored and runs the function's hooks. Without the label Lambda publishes no version
 # of an image that is not built on one of its own. In `provided` whoever brings the runtime knows whether it may be said.
 LABEL com.amazonaws.lambda.feature.snapstart="Allow"
+
+FROM with-runtime AS python-criu
+USER root
+# The capabilities are on criu's file alone: rapid and the function have none. A container that is not given them cannot
+# execute it, and its functions are initialised as ever.
+RUN apt-get update -qq \
+    && apt-get install -y -qq --no-install-recommends criu libcap2-bin \
+    && setcap cap_checkpoint_restore,cap_setpcap+ep /usr/sbin/criu \
+    && apt-get purge -y -qq libcap2-bin \
+    && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* \
+    && mkdir --mode=700 /snapshot \
+    && chown 993:990 /snapshot
+USER 993:990
+
+# The last one is what is built where no target is named.
+FROM with-runtime AS python

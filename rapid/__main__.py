@@ -42,6 +42,10 @@ def _main(program: str, words: list[str]) -> None:
     command = cli.resolve(arguments.command)
     settings = load(program, arguments.flags, os.environ, command.handler)
     _log_to_stderr(settings.log_level)
+    if arguments.snapshot_to is not None:
+        from rapid import snapshotting
+
+        sys.exit(snapshotting.run(settings, command, os.environ, arguments.snapshot_to))
     from rapid import app
 
     app.run(settings, command, os.environ)

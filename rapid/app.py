@@ -17,6 +17,7 @@ from rapid.composition import compose
 from rapid.draining import Stopping, drain
 from rapid.environments.cgroup import account_factory
 from rapid.environments.external import DISABLED
+from rapid.environments.orphans import Orphans
 from rapid.environments.reaper import Reaper
 from rapid.factory import Host, ListeningEnvironments
 from rapid.frontends.metrics import PATH as METRICS_PATH
@@ -70,7 +71,9 @@ async def _serve(settings: Settings, command: RuntimeCommand, environ: Mapping[s
     most = settings.scaling.max_environments or environments_allowed(settings.memory_mb)
     most = max(most, settings.scaling.provisioned)
     watching = watching_by(settings, console)
-    host = Host(settings, command, environ, reaper, account_factory(), console, most > 1, watching.observer)
+    host = Host(
+        settings, command, environ, reaper, Orphans(reaper), account_factory(), console, most > 1, watching.observer
+    )
     factory = ListeningEnvironments(host, sockets.runtime, sockets.ports)
     server = compose(settings, factory, most, watching, stopping.begun.is_set)
     front_end = Listener(server.front_end, sockets.invoke, INVOKE_KEEP_ALIVE)
@@ -81,7 +84,6 @@ async def _serve(settings: Settings, command: RuntimeCommand, environ: Mapping[s
         log.info("metrics at http://%s%s", bound(sockets.metrics), METRICS_PATH)
 
     runtime_api = bound(sockets.runtime)
-    factory.backend.begin()
     server.pool.begin()
     await front_end.start()
     log.info("invoke at http://%s, Runtime API at %s", bound(sockets.invoke), runtime_api)
@@ -89,7 +91,6 @@ async def _serve(settings: Settings, command: RuntimeCommand, environ: Mapping[s
     grace, limit = settings.draining.grace, settings.draining.timeout
     await drain(server.scheduler, stopping, grace=grace, timeout=limit, part=front_end.part)
     await server.pool.stop()
-    await factory.backend.stop()
     await asyncio.gather(*(listener.stop() for listener in listeners))
     watching.close()
     reaper.remove()

@@ -18,6 +18,7 @@ from rapid.reading import SettingError
 USAGE = (
     """\
 usage: rapid [flags] [--] COMMAND [ARGS...]
+       rapid snapshot --output FOLDER [flags] [--] COMMAND [ARGS...]
 
 Serves one Lambda function: runs COMMAND as its runtime and answers the Lambda Invoke API.
 
@@ -25,6 +26,9 @@ COMMAND is an executable that speaks the Lambda Runtime API (python -m awslambda
 bootstrap script ...) or a handler (app.handler, or app:app for an ASGI or WSGI application), which runs
 on rapid's own Python runtime. With no COMMAND, the first of /var/runtime/bootstrap, /var/task/bootstrap,
 /opt/bootstrap that exists.
+
+`rapid snapshot` initialises the function and writes it to FOLDER, for --snapshot criu. (A program that is called
+snapshot runs as `rapid -- snapshot`.)
 
 Flags stand before or after COMMAND; each is also an environment variable.
 
@@ -44,26 +48,50 @@ AWS_ACCOUNT_ID, AWS_LAMBDA_LOG_FORMAT (Text or JSON), RAPID_SYSTEM_LOG_LEVEL (DE
 BOOTSTRAPS = ("/var/runtime/bootstrap", "/var/task/bootstrap", "/opt/bootstrap")
 """Where a runtime is looked for when no command is given, in this order (AWS: "Custom runtimes")."""
 
+SNAPSHOT = "snapshot"
+OUTPUT = "--output"
+
 _HANDLER = re.compile(r"[^\s\0:]*[^\s\0:./](\.[^\W\d]\w*|:[^\W\d]\w*(\.[^\W\d]\w*)*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """A parsed command line; `print_and_exit` is what --help or --version asks for."""
+    """A parsed command line.
+
+    Attributes:
+        flags: flag → value.
+        command: the words of COMMAND.
+        print_and_exit: what --help or --version asks for.
+        snapshot_to: the folder that `rapid snapshot` is to write to.
+    """
 
     flags: Mapping[str, str] = field(default_factory=dict)
     command: Sequence[str] = ()
     print_and_exit: str | None = None
+    snapshot_to: str | None = None
 
 
 def parse(arguments: Sequence[str]) -> Arguments:
     """Flags may stand before or after the command; after `--` all words are the command's.
 
-    Words behind the command that are not rapid's flags belong to the command, known to rapid or not.
+    Words behind the command that are not rapid's flags belong to the command, known to rapid or not. A first word
+    `snapshot` asks for a snapshot; no handler reads like that.
 
     Raises:
         SettingError: an unknown flag before the command, a flag without a value, or one given twice.
     """
+    if list(arguments[:1]) != [SNAPSHOT]:
+        return _parse(arguments, tuple(OPTIONS))
+    found = _parse(arguments[1:], (OUTPUT, *OPTIONS))
+    if found.print_and_exit is not None:
+        return found
+    if OUTPUT not in found.flags:
+        raise SettingError(f"rapid {SNAPSHOT} needs {OUTPUT}: the folder that the snapshot is written to")
+    flags = {name: value for name, value in found.flags.items() if name != OUTPUT}
+    return Arguments(flags, found.command, snapshot_to=found.flags[OUTPUT])
+
+
+def _parse(arguments: Sequence[str], known: Sequence[str]) -> Arguments:
     flags: dict[str, str] = {}
     command: list[str] = []
     words = iter(arguments)
@@ -71,7 +99,7 @@ def parse(arguments: Sequence[str]) -> Arguments:
         name, equals, value = word.partition("=")
         if word == "--":
             command.extend(words)
-        elif name in OPTIONS:
+        elif name in known:
             if name in flags:
                 raise SettingError(f"{name} is given twice")
             flags[name] = value if equals else next(words, "")
@@ -84,7 +112,7 @@ def parse(arguments: Sequence[str]) -> Arguments:
         elif word == "--version":
             return Arguments(print_and_exit=f"rapid {__version__}\n")
         elif word.startswith("-"):
-            raise SettingError(f"unknown flag {word}: expected one of {', '.join(OPTIONS)}, --version, --help")
+            raise SettingError(f"unknown flag {word}: expected one of {', '.join(known)}, --version, --help")
         else:
             command.append(word)
     return Arguments(flags, tuple(command))

@@ -94,12 +94,10 @@ def compose(
     return Server(scheduler, pool, InvokeFrontEnd(scheduler, settings.function, beside, watching.observer))
 
 
-def _lifecycle(
-    settings: Settings, identity: Identity, external: Sequence[str], *, restored: bool
-) -> EnvironmentLifecycle:
+def _lifecycle(settings: Settings, identity: Identity, external: Sequence[str]) -> EnvironmentLifecycle:
     if settings.max_concurrency:
         return ConcurrentLifecycle(settings.max_concurrency, settings.timeout, external)
-    return Lifecycle(settings.timeout, external, identity.initialization_type, restored=restored)
+    return Lifecycle(settings.timeout, external, identity.initialization_type)
 
 
 def _snap_start_faces(environment: Environment, credentials: Credentials | None) -> list[Face]:
@@ -118,8 +116,6 @@ def compose_environment(
     on_change: Callable[[], None],
     own_ports: Collection[int] = (),
     observer: Observer | None = None,
-    *,
-    restored: bool = False,
 ) -> tuple[Environment, EnvironmentApi]:
     """One environment, and the ASGI application of its own listener; nothing is started.
 
@@ -133,15 +129,13 @@ def compose_environment(
         on_change: called when its phase has changed.
         own_ports: where the server listens.
         observer: counts what happens; nobody unless given.
-        restored: its runtime comes out of a snapshot.
     """
     observer = observer or Unobserved()
     facts = _facts(settings, identity)
     publisher = Publisher(facts, on_lost=observer.dropped)
     level, on_record = settings.application_log_level, observer.records_of(facts)
     sink = EnvironmentLog(output, _formatter(settings, facts), publisher, level, on_record)
-    lifecycle = _lifecycle(settings, identity, external, restored=restored)
-    environment = Environment(lifecycle, launcher, memory, sink, on_change)
+    environment = Environment(_lifecycle(settings, identity, external), launcher, memory, sink, on_change)
     function = settings.function
     told = FunctionFacts(function.name, function.version, settings.handler, function.account)
     more = _snap_start_faces(environment, identity.credentials) if settings.snapshots.snap_start else []

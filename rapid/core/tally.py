@@ -8,10 +8,10 @@ from typing import Protocol
 
 from rapid.core.phase import Phase
 
-INITIALISED = frozenset({Phase.IDLE, Phase.INVOKE, Phase.SNAPSHOT, Phase.RESTORE})
+INITIALISED = frozenset({"idle", "invoke", "snapshot", "restore"})
 """Phases of an environment that has come through its init, or has another's behind it."""
 
-ON_THE_WAY = frozenset({Phase.INIT, Phase.RESET})
+ON_THE_WAY = frozenset({"init", "reset"})
 """Phases of one that is being initialised, or will be as soon as the one before it is gone."""
 
 
@@ -53,7 +53,7 @@ def unready(tally: Tally, *, ready_at_capacity: bool) -> str | None:
         tally: how the environments stand.
         ready_at_capacity: ready also while none is free.
     """
-    standing = {phase for phase, number in tally.environments.items() if number}
+    standing = {phase.value for phase, number in tally.environments.items() if number}
     if standing & INITIALISED:
         return None if ready_at_capacity or tally.free > 0 else "no environment is free"
     if standing & ON_THE_WAY or not standing:

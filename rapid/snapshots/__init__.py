@@ -2,8 +2,11 @@
 
     opening             the backends by name
     backend             `SnapshotBackend`: what a pool asks for processes; `none`
-    forking             the backend `fork`: keeps a template, forks it, builds it anew when it is dead or stale
+    forking             keeps a template, forks it, makes it anew when it is dead or stale: `fork`, and `criu`
+    taking, restoring   a template that is written to disk, and one that comes from there
     hosts               where a template comes from: an environment of its own, which stays at the snapshot point
+    manifest, store     what a snapshot on disk depends on; its folder
+    criu                the program
     changes             whether the function's files are still those that the template has loaded
     launcher, forked    a fork as the runtime's process of an environment
     template            client of the protocol that a template speaks
@@ -18,7 +21,9 @@ variables that it would give to the runtime's process:
 * None: the environment is initialised ordinarily. Why has been logged.
 
 `backend.begin()` when the server starts, `await backend.stop()` when all environments have been stopped. A backend is
-made, by `opening.BACKENDS[name](Means(...))`, with an `EnvironmentFactory` (`hosts`): it makes the environment of a
-template, with a listener of its own, no external extensions, initialization type snap-start, and
-`RAPID_TEMPLATE_SOCKET` among the variables of its runtime.
+made by `opening.BACKENDS[name](Means(...))`, in a running loop:
+
+    templates = Templates(host, own_ports)                            # rapid.templates
+    where = place(settings, command, templates.environ("127.0.0.1:0"))  # rapid.snapshotting
+    backend = BACKENDS[settings.snapshots.backend](Means(templates, reaper, where, settings.snapshots.folder))
 """

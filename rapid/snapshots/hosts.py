@@ -56,13 +56,11 @@ class EnvironmentFactory(Protocol):
 
 
 class Host(Protocol):
-    """A template and its process.
+    """A template and its process."""
 
-    Attributes:
-        environ: the variables that it was started with.
-    """
-
-    environ: Mapping[str, str]
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The variables that it was started with."""
 
     @property
     def client(self) -> TemplateClient:

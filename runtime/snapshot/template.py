@@ -19,7 +19,6 @@ from .executors import Executors
 from .fork import Fork
 from .loops import Loops
 from .messages import Channel, RefusedError
-from .output import Output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +73,6 @@ class Template:
         termination = _Termination()
         _open_standard_descriptors()
         _flush_all()
-        self._output = Output()
         self._loops, self._executors = Loops(), Executors()
         gc.collect()
         gc.freeze()  # the collector would write to, and so copy, every page of every fork
@@ -89,7 +87,6 @@ class Template:
             self._loops.make_own()
             self._executors.make_own()
             client = new_client(os.environ)
-        self._output.open()
         termination.undo()
         return client
 
@@ -151,7 +148,7 @@ class Template:
 
     def _fork(self, request: Request, channel: Channel) -> Fork | None:
         fork = Fork(request)
-        if not fork.split(channel, self._output):
+        if not fork.split(channel):
             self._forget(channel)  # it is the new process' now
             return None
         del self._channels[channel.fileno()]

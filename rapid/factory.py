@@ -82,7 +82,9 @@ class ListeningEnvironments:
         host = self._host
         sock, self._first = self._first or listen(ANY_PORT), None
         address = bound(sock)
-        kind = InitializationType.PROVISIONED if provisioned else host.settings.initialization_type
+        kind = host.settings.initialization_type
+        if provisioned and kind is InitializationType.ON_DEMAND:
+            kind = InitializationType.PROVISIONED
         credentials = own_credentials(host.environ) if host.settings.snapshots.snap_start else None
         identity = Identity(number, host.settings.log_stream_of(number), kind, credentials)
         environment, api = compose_environment(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from rapid.reading import LONGEST, Address, Reader, SettingError, parse_address
 
 SNAPSHOTS = ("none", "fork", "criu")
-TO_ASK_FOR = ("on-demand", "snap-start")
+MANAGED = "lambda-managed-instances"
+TO_ASK_FOR = ("on-demand", "snap-start", MANAGED)
 """Initialization types that are for the user to choose; provisioned concurrency has a setting of its own."""
 
 QUEUE_SIZE = 1000
@@ -134,6 +135,8 @@ def snapshots(read: Reader) -> Snapshots:
     concurrency = read.find("AWS_LAMBDA_MAX_CONCURRENCY")
     if snap_start and concurrency:
         raise concurrency.refuse("nothing with SnapStart: AWS offers one or the other")
+    if kind == MANAGED and not concurrency:
+        raise SettingError(f"AWS_LAMBDA_INITIALIZATION_TYPE {MANAGED} needs AWS_LAMBDA_MAX_CONCURRENCY")
     return Snapshots(backend, folder, snap_start)
 
 

@@ -266,6 +266,7 @@ def test_wrong_words_are_named(task: Path, words: list[str], named: list[str]) -
         ("AWS_LAMBDA_FUNCTION_TIMEOUT", ["1.5x", "0", "-1", "nan", "inf", "86401", "3s", " "]),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", ["lots", "0", "-128", "128MB", "1.5"]),
         ("AWS_LAMBDA_FUNCTION_NAME", ["a b", "x" * 65, "a/b", "ö"]),
+        ("AWS_LAMBDA_MAX_CONCURRENCY", ["0", "-1", "1601", "1.5", "many", " "]),
         ("AWS_ACCOUNT_ID", ["123", "12345678901x", "1234567890123", "\uff11" * 12]),
         ("PORT", ["99999", "-1", "http", "80.5", "tcp://10.0.0.1:80"]),
         ("RAPID_RUNTIME_API_ADDRESS", ["9001", "localhost:", "10.0.0.1:9001", "localhost:65536"]),
@@ -277,6 +278,20 @@ def test_wrong_words_are_named(task: Path, words: list[str], named: list[str]) -
 def test_a_wrong_value_is_named_with_its_variable(task: Path, name: str, values: list[str]) -> None:
     for value in values:
         refused(rapid(task, "app.handler", **{**ANY_INVOKE, **ANY_API, name: value}), name, repr(value))
+
+
+@pytest.mark.parametrize(
+    ("env", "named"),
+    [
+        ({"AWS_LAMBDA_MAX_CONCURRENCY": "2", "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}, "SnapStart"),
+        ({"AWS_LAMBDA_MAX_CONCURRENCY": "2", "RAPID_SNAPSHOT": "fork"}, "SnapStart"),
+        ({"AWS_LAMBDA_INITIALIZATION_TYPE": "lambda-managed-instances"}, "lambda-managed-instances"),
+    ],
+)
+def test_several_invocations_at_once_are_refused_where_they_cannot_be(
+    task: Path, env: dict[str, str], named: str
+) -> None:
+    refused(rapid(task, "app.handler", **ANY_INVOKE, **ANY_API, **env), "AWS_LAMBDA_MAX_CONCURRENCY", named)
 
 
 @pytest.mark.parametrize("flag", [INVOKE_FLAG, API_FLAG])

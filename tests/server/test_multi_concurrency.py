@@ -75,6 +75,19 @@ def test_as_many_as_it_says_run_at_once_and_one_more_waits(task: Path, command: 
 
 
 @each
+def test_what_is_more_goes_to_another_environment(task: Path, command: str) -> None:
+    with serving(task, 2, command, RAPID_MAX_ENVIRONMENTS="2") as (program, at):
+        callers = [begin(program.invoke, WAIT) for _ in range(5)]
+        here = at.arrived(4)
+        assert sorted(Counter(each.told["parent"] for each in here).values()) == [2, 2]
+        assert at.nobody()
+        for each in here:
+            each.pass_on()
+        at.arrived()[0].pass_on()
+        assert [caller.result(PATIENCE).status for caller in callers] == [200] * 5
+
+
+@each
 def test_many_callers_each_get_their_own_answer(task: Path, command: str) -> None:
     with serving(task, 8, command) as (program, _):
 

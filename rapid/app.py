@@ -24,7 +24,10 @@ from rapid.frontends.metrics import PATH as METRICS_PATH
 from rapid.resources import environments_allowed
 from rapid.server import INVOKE_KEEP_ALIVE, Listener, bound, check_loopback, listen
 from rapid.settings import Settings
+from rapid.snapshots.opening import BACKENDS, Means
+from rapid.snapshotting import place
 from rapid.telemetry.console import Console
+from rapid.templates import Templates
 from rapid.watching import watching_by
 
 log = logging.getLogger("rapid")
@@ -74,7 +77,11 @@ async def _serve(settings: Settings, command: RuntimeCommand, environ: Mapping[s
     host = Host(
         settings, command, environ, reaper, Orphans(reaper), account_factory(), console, most > 1, watching.observer
     )
-    factory = ListeningEnvironments(host, sockets.runtime, sockets.ports)
+    ports = sockets.ports
+    templates = Templates(host, ports)
+    where = place(settings, command, templates.environ("127.0.0.1:0"))
+    backend = BACKENDS[settings.snapshots.backend](Means(templates, reaper, where, settings.snapshots.folder))
+    factory = ListeningEnvironments(host, sockets.runtime, ports, backend)
     server = compose(settings, factory, most, watching, stopping.begun.is_set)
     front_end = Listener(server.front_end, sockets.invoke, INVOKE_KEEP_ALIVE)
     listeners = [front_end]
@@ -84,6 +91,7 @@ async def _serve(settings: Settings, command: RuntimeCommand, environ: Mapping[s
         log.info("metrics at http://%s%s", bound(sockets.metrics), METRICS_PATH)
 
     runtime_api = bound(sockets.runtime)
+    backend.begin()
     server.pool.begin()
     await front_end.start()
     log.info("invoke at http://%s, Runtime API at %s", bound(sockets.invoke), runtime_api)
@@ -91,6 +99,7 @@ async def _serve(settings: Settings, command: RuntimeCommand, environ: Mapping[s
     grace, limit = settings.draining.grace, settings.draining.timeout
     await drain(server.scheduler, stopping, grace=grace, timeout=limit, part=front_end.part)
     await server.pool.stop()
+    await backend.stop()
     await asyncio.gather(*(listener.stop() for listener in listeners))
     watching.close()
     reaper.remove()

@@ -43,12 +43,14 @@ class Identity:
         log_stream: the CloudWatch stream that it is told.
         initialization_type: why it is initialised.
         credentials: what it may ask for under SnapStart, in place of finding them among its variables.
+        restored: its runtime comes out of a template.
     """
 
     number: int
     log_stream: str
     initialization_type: InitializationType = InitializationType.ON_DEMAND
     credentials: Credentials | None = None
+    restored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def compose(
 def _lifecycle(settings: Settings, identity: Identity, external: Sequence[str]) -> EnvironmentLifecycle:
     if settings.max_concurrency:
         return ConcurrentLifecycle(settings.max_concurrency, settings.timeout, external)
-    return Lifecycle(settings.timeout, external, identity.initialization_type)
+    return Lifecycle(settings.timeout, external, identity.initialization_type, restored=identity.restored)
 
 
 def _snap_start_faces(environment: Environment, credentials: Credentials | None) -> list[Face]:

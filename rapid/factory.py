@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rapid.cli import RuntimeCommand
 from rapid.composition import Identity, compose_environment
@@ -15,6 +15,7 @@ from rapid.environments.cgroup import AccountFactory
 from rapid.environments.external import external_extensions
 from rapid.environments.launcher import ProcessLauncher
 from rapid.environments.orphans import Orphans
+from rapid.environments.parties import Launcher
 from rapid.environments.pool import Opened
 from rapid.environments.process import Command
 from rapid.environments.reaper import Reaper
@@ -22,6 +23,8 @@ from rapid.environs import extension_environ, own_credentials, runtime_environ
 from rapid.reading import Address
 from rapid.server import RUNTIME_KEEP_ALIVE, Listener, bound, listen
 from rapid.settings import Settings
+from rapid.snapshots.backend import SnapshotBackend
+from rapid.snapshots.launcher import ForkLauncher
 from rapid.telemetry.console import Console, Output
 from rapid.telemetry.observer import Observer
 from rapid.telemetry.tags import Tagged
@@ -65,7 +68,8 @@ class ListeningEnvironments:
         own_ports: where the server listens; each environment adds its own.
     """
 
-    def __init__(self, host: Host, first: socket.socket, own_ports: set[int]) -> None:
+    def __init__(self, host: Host, first: socket.socket, own_ports: set[int], backend: SnapshotBackend) -> None:
+        self._backend = backend
         self._host = host
         self._first: socket.socket | None = first
         self._own_ports = own_ports
@@ -87,11 +91,17 @@ class ListeningEnvironments:
             kind = InitializationType.PROVISIONED
         credentials = own_credentials(host.environ) if host.settings.snapshots.snap_start else None
         identity = Identity(number, host.settings.log_stream_of(number), kind, credentials)
+        commands = self._commands(identity, address)
+        launcher: Launcher = ProcessLauncher(commands, host.reaper, lambda: self._orphans.end(address))
+        runtime = commands[RUNTIME_PARTY]
+        prepared = await self._backend.prepare(runtime.environ, runtime.cwd, framed_log=runtime.framed_log)
+        if prepared:
+            launcher, identity = ForkLauncher(prepared, launcher), replace(identity, restored=True)
         environment, api = compose_environment(
             host.settings,
             identity,
             list(self._external),
-            ProcessLauncher(self._commands(identity, address), host.reaper, lambda: self._orphans.end(address)),
+            launcher,
             host.accounts(f"environment-{number}", host.settings.memory_mb * 1024, lambda: self._orphans.of(address)),
             self._output(number),
             on_change,
@@ -104,11 +114,13 @@ class ListeningEnvironments:
         await listener.start()
 
         async def close() -> None:
+            if prepared:
+                prepared.discard()
             await listener.stop()
             self._own_ports.discard(port)
             self._orphans.forget(address)
 
-        return Opened(environment, close)
+        return Opened(environment, close, replaced=prepared is not None)
 
     def _commands(self, identity: Identity, api: str) -> Mapping[Party, Command]:
         """What to start for the runtime, and for each external extension."""

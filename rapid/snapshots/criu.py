@@ -102,8 +102,8 @@ class Criu:
         return told.partition("\n")[0].removeprefix("Version: ").strip()
 
     async def dump(self, pid: int, images: Path) -> None:
-        """Write a process, with all that descends from it, to a folder, and end it; raises `CriuError`."""
-        await self._run(["dump", f"--tree={pid}", f"--images-dir={images}", *COMMON], DUMP_LIMIT)
+        """Write a process, with all that descends from it, to a folder; it stays halted. Raises `CriuError`."""
+        await self._run(["dump", f"--tree={pid}", f"--images-dir={images}", "--leave-stopped", *COMMON], DUMP_LIMIT)
 
     async def restore(self, images: Path, work: Path) -> None:
         """Bring a process back, under its old number, as an orphan of this process; raises `CriuError`.

@@ -79,9 +79,9 @@ class Template:
         self._api = client.ask_to_be_restored()
         fork = self._serve()
         if fork is None:
+            client.wait_to_be_restored()
             _remove(self._path)
             self._leave()
-            client.wait_to_be_restored()
         else:
             fork.take_over()
             self._loops.make_own()

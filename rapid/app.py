@@ -6,9 +6,9 @@ import asyncio
 import logging
 import signal
 import socket
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import uvloop
 
@@ -26,7 +26,8 @@ from rapid.server import INVOKE_KEEP_ALIVE, Listener, bound, check_loopback, lis
 from rapid.settings import Settings
 from rapid.snapshots.opening import BACKENDS, Means
 from rapid.snapshotting import place
-from rapid.telemetry.console import Console
+from rapid.telemetry.error_hints import About
+from rapid.telemetry.terminal import open_console
 from rapid.templates import Templates
 from rapid.watching import watching_by
 
@@ -70,7 +71,7 @@ async def _serve(settings: Settings, command: RuntimeCommand, environ: Mapping[s
     signal.pthread_sigmask(signal.SIG_UNBLOCK, Stopping.SIGNALS)
     reaper = Reaper()
     reaper.install(loop)
-    console = Console(sys.stdout.fileno())
+    console = open_console(_about(settings, command, environ), environ)
     most = settings.scaling.max_environments or environments_allowed(settings.memory_mb)
     most = max(most, settings.scaling.provisioned)
     watching = watching_by(settings, console)
@@ -104,3 +105,13 @@ async def _serve(settings: Settings, command: RuntimeCommand, environ: Mapping[s
     watching.close()
     reaper.remove()
     console.flush()
+
+
+def _about(settings: Settings, command: RuntimeCommand, environ: Mapping[str, str]) -> About | None:
+    """What error pages say of the function; None if none are to be shown."""
+    if not settings.error_page:
+        return None
+    python_path = tuple(filter(None, environ.get("PYTHONPATH", "").split(":")))
+    task_root = environ.get("LAMBDA_TASK_ROOT", "")
+    task_root = task_root if task_root and Path(task_root).is_dir() else command.cwd
+    return About(settings.handler, task_root, python_path, settings.timeout, settings.memory_mb)

@@ -70,6 +70,13 @@ GROUPS: Mapping[str, tuple[Option, ...]] = {
             "begin each line of the text log with the number of its environment",
             "on on a terminal, where there may be more than one environment",
         ),
+        Option(
+            "--error-page",
+            "on|off",
+            ("RAPID_ERROR_PAGE",),
+            "show errors with their place in the source and the event, on a terminal only",
+            "on",
+        ),
     ),
     "extensions": (
         Option(

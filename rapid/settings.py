@@ -50,6 +50,7 @@ class Settings:
         shipped_extensions: names of rapid's own extensions to start.
         extensions_dir: folder of the external extensions.
         log_tags: begin lines of the text log with the number of their environment; None where a terminal shows them.
+        error_page: whether errors are shown as a page where there is a terminal.
         scaling: how many environments there are.
         snapshots: what they are started from.
         probes: health and readiness.
@@ -74,6 +75,7 @@ class Settings:
     shipped_extensions: tuple[str, ...]
     extensions_dir: str
     log_tags: bool | None
+    error_page: bool
     scaling: operation.Scaling
     snapshots: operation.Snapshots
     probes: operation.Probes
@@ -130,6 +132,7 @@ def load(program: str, flags: Mapping[str, str], environ: Mapping[str, str], han
         shipped_extensions=shipped,
         extensions_dir=read.folder("--extensions-dir") or EXTENSIONS_DIR,
         log_tags=read.switch("--log-tags", False) if read.find("--log-tags") else None,
+        error_page=read.switch("--error-page", True),
         scaling=operation.scaling(read),
         snapshots=operation.snapshots(read),
         probes=operation.probes(read),

@@ -16,7 +16,7 @@ from rapid.core.concurrent import ConcurrentLifecycle
 from rapid.core.effects import RUNTIME_PARTY, Effect, Party
 from rapid.core.environment import EnvironmentLifecycle
 from rapid.core.errors import Fault, extension_launch_failed, invalid_entrypoint
-from rapid.core.invocation import Attempt, Outcome
+from rapid.core.invocation import Attempt, Invocation, Outcome
 from rapid.core.lifecycle import Lifecycle
 from rapid.core.machine import ExtensionInput, RuntimeInput
 from rapid.core.phase import Phase
@@ -167,7 +167,10 @@ class Environment:
         Raises:
             Refused: its init is over.
         """
-        self._apply(self._lifecycle.init_error(outcome, time.monotonic()))
+        effects = self._lifecycle.init_error(outcome, time.monotonic())
+        if not self._pendings:
+            self._show(outcome, None)
+        self._apply(effects)
 
     # From the Extensions and Telemetry APIs
 
@@ -279,7 +282,15 @@ class Environment:
         mailbox.put(event)
 
     def _answer(self, effect: do.Answer) -> None:
+        if effect.outcome.error_type is not None:
+            self._show(effect.outcome, effect.invocation)
         self._pendings.answer(effect.invocation, effect.outcome)
+
+    def _show(self, outcome: Outcome, invocation: Invocation | None) -> None:
+        """Show an error to whoever sits at a terminal, behind what was written before it."""
+        if self._log.shows_errors:
+            self._parties.drain()
+            self._log.failed(outcome, invocation)
 
     def _abandon(self, effect: do.Abandon) -> None:
         self._pendings.abandon(effect)

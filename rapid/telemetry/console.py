@@ -12,6 +12,8 @@ import select
 from collections.abc import Callable
 from typing import Protocol
 
+from rapid.core.invocation import Invocation, Outcome
+
 HIGH_WATER = 1024 * 1024
 """Bytes that may wait before functions are held up."""
 
@@ -21,6 +23,10 @@ FLUSH_PATIENCE = 2.0
 
 class Output(Protocol):
     """Where an environment's log goes."""
+
+    @property
+    def shows_errors(self) -> bool:
+        """Whether `error` does something."""
 
     def output(self, data: bytes, writer: object = None) -> bool:
         """Write what a process wrote, as it is; False when more would pile up.
@@ -35,6 +41,14 @@ class Output(Protocol):
 
     def on_drained(self, callback: Callable[[], None]) -> None:
         """Call `callback` once when all that waits has been written."""
+
+    def error(self, outcome: Outcome, invocation: Invocation | None) -> None:
+        """Show an error to whoever sits at a terminal. It is no part of the log.
+
+        Args:
+            outcome: what the caller is told.
+            invocation: which one failed; None when the function did not start.
+        """
 
 
 class Console:
@@ -65,11 +79,24 @@ class Console:
             if not self._at_line_start:
                 self._write(b"\n")
         self._write(data)
-        return len(self._waiting) < HIGH_WATER
+        return not self.lags
 
     def platform(self, lines: str) -> None:
         """See `Output.platform`."""
         self._write(lines.encode() if self._at_line_start else b"\n" + lines.encode())
+
+    @property
+    def shows_errors(self) -> bool:
+        """See `Output.shows_errors`."""
+        return False
+
+    @property
+    def lags(self) -> bool:
+        """Whether more waits than is to pile up."""
+        return len(self._waiting) >= HIGH_WATER
+
+    def error(self, outcome: Outcome, invocation: Invocation | None) -> None:
+        """See `Output.error`: nobody sits here."""
 
     def on_drained(self, callback: Callable[[], None]) -> None:
         """See `Output.on_drained`."""

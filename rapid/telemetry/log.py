@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rapid.core.errors import Fault
+from rapid.core.invocation import Invocation, Outcome
 from rapid.core.records import (
+    FaultRecord,
     InitReport,
     InitRuntimeDone,
     InitStart,
@@ -75,6 +78,11 @@ class EnvironmentLog:
         self._console.on_drained(callback)
 
     @property
+    def shows_errors(self) -> bool:
+        """Whether `failed` does something."""
+        return self._console.shows_errors
+
+    @property
     def has_platform_subscriber(self) -> bool:
         """Whether records go further than to the log."""
         return self._publisher.wants_platform
@@ -95,6 +103,14 @@ class EnvironmentLog:
         self._publisher.record(record, max_memory_mb)
         if isinstance(record, InitReport):
             self._publisher.init_closed()
+        if isinstance(record, FaultRecord) and record.request_id is None:
+            fault = Fault(record.error_type, record.reason)
+            self.failed(Outcome(fault.document(None), record.error_type), None)
+
+    def failed(self, outcome: Outcome, invocation: Invocation | None) -> None:
+        """Show an error to whoever sits at a terminal, see `Output.error`; what was written before it comes first."""
+        if self._console.shows_errors:
+            self._console.error(outcome, invocation)
 
     def subscribe(self, extension: str, subscription: Subscription) -> None:
         """An extension subscribes to telemetry."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rapid.core.invocation import Invocation, Outcome
 from rapid.telemetry.console import Console
 
 
@@ -38,5 +39,16 @@ class Tagged:
         """See `Console.on_drained`."""
         self._console.on_drained(callback)
 
+    @property
+    def shows_errors(self) -> bool:
+        """See `Output.shows_errors`."""
+        return self._console.shows_errors
+
+    def error(self, outcome: Outcome, invocation: Invocation | None) -> None:
+        """See `Output.error`; a page has no tags."""
+        self._console.error(outcome, invocation)
+
     def _tagged(self, data: bytes) -> bytes:
-        return b"".join(self._tag + line for line in data.splitlines(keepends=True))
+        # At newlines only: the runtime's errors have carriage returns inside of one line.
+        whole = data.removesuffix(b"\n")
+        return self._tag + whole.replace(b"\n", b"\n" + self._tag) + data[len(whole) :] if data else b""

@@ -15,6 +15,7 @@ from rapid.telemetry.facts import Facts
 from rapid.telemetry.lines import TextFormatter
 from rapid.telemetry.log import TAIL_BYTES, EnvironmentLog
 from rapid.telemetry.publisher import Publisher
+from rapid.telemetry.tags import Tagged
 from tests.core.steps import invocation
 
 FACTS = Facts("f", "$LATEST", "arn:f", "stream", 128, "on-demand", "python:3.13", "arn:runtime")
@@ -107,3 +108,17 @@ def test_the_tail_is_the_last_4_kb_since_the_start_line(pipe: tuple[int, int]) -
     assert short == b"START RequestId: id-1 Version: $LATEST\nshort\n"
     assert len(long) == TAIL_BYTES
     assert long.endswith(b"02999\n")
+
+
+def test_tags_stand_at_the_beginning_of_lines_and_nowhere_else(pipe: tuple[int, int]) -> None:
+    """Errors have carriage returns inside of one line."""
+
+    async def scenario() -> None:
+        tagged = Tagged(Console(pipe[1]), "[1] ")
+        for data in (b"[ERROR] a\rb\rc\n", b"be", b"gun\n", b"", b"\n"):
+            tagged.output(data, writer="function")
+        tagged.platform("START\nEND\n")
+        await asyncio.sleep(0)
+        assert os.read(pipe[0], 100) == b"[1] [ERROR] a\rb\rc\n[1] begun\n[1] \n[1] START\n[1] END\n"
+
+    asyncio.run(scenario())

@@ -6,11 +6,11 @@ machine and writes a reply as one.
 
 from __future__ import annotations
 
-from ..client import RuntimeClient, complain
+from ..client import complain
 from ..connection import BrokenReplyError, DisconnectedError
 from ..errors import RuntimeAPIError
 from ..event_loop import asyncio, readable, writable
-from .slot_client import DELAYS, again
+from .slot_client import DELAYS, LineEndingClient, again
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .board import Slot
 
 
-class LoopClient(RuntimeClient):
+class LoopClient(LineEndingClient):
     """`respond` and `fail` send nothing: an answer goes out before the next question or, if `pipelined`, in one segment
     with it.
     """

@@ -49,7 +49,9 @@ def write_whole_lines() -> None:
 def _whole(stream: TextIO) -> TextIO:
     if not isinstance(stream, TextIOWrapper):
         return stream
-    whole = _WholeLines(stream.buffer, stream.encoding, stream.errors)
+    # Not over the buffer that there is, which knows what the descriptor was before another took its place.
+    buffer = open(stream.fileno(), "wb", closefd=False)  # noqa: SIM115 - it lives as long as the process
+    whole = _WholeLines(buffer, stream.encoding, stream.errors)
     _kept_open.append(whole)  # as in `logs`
     return whole
 

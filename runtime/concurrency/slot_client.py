@@ -6,17 +6,31 @@ from time import sleep
 
 from ..client import RuntimeClient, complain
 from ..errors import RuntimeAPIError
+from .output import end_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ..client import Invocation
+    from ..upload import Upload
     from .board import Slot
 
 DELAYS = (0.1, 0.2, 0.4, 0.8)
 """Seconds between five attempts to get an invocation, as AWS's runtime has them."""
 
 
-class SlotClient(RuntimeClient):
+class LineEndingClient(RuntimeClient):
+    """An invocation's answer comes behind all that it has written."""
+
+    def close_response(self, upload: Upload, trailers: bytes = b"") -> None:
+        end_lines()
+        super().close_response(upload, trailers)
+
+    def _answer(self, invocation: Invocation, kind: str, headers: str, body: bytes) -> None:
+        end_lines()
+        super()._answer(invocation, kind, headers, body)
+
+
+class SlotClient(LineEndingClient):
     """Asks again when the question for an invocation fails, and says on the board what the slot holds."""
 
     def __init__(self, address: str, slot: Slot, *, pipelined: bool) -> None:

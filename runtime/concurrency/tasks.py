@@ -14,7 +14,6 @@ from ..marshal import unmarshal
 from . import current
 from .board import Slot
 from .loop_client import LoopClient
-from .output import end_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,7 +53,6 @@ async def _serve_slot(client: LoopClient, service: TaskService, context: Context
         # In a context of its own, which has what was set while the handler was imported.
         await context.copy().run(create_task, service.aserve(invocation))
         del invocation
-        end_lines()
 
 
 class TaskService(Service):

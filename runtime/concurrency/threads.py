@@ -9,11 +9,9 @@ from ..errors import RuntimeAPIError
 from ..loop import Service
 from ..paths import library_module
 from . import current
-from .output import end_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _contextvars import Context
     from typing import NoReturn
 
     from ..client import Invocation
@@ -43,7 +41,8 @@ def run_threads(worker: Worker, handler: Handler, encoder: Encoder) -> NoReturn:
         service = SharedService(client, handler, encoder)
         try:
             while True:
-                _serve_in(context.copy(), service, client.next())
+                # In a context of its own, which has what was set while the handler was imported.
+                context.copy().run(_serve, service, client.next())
         except RuntimeAPIError as error:
             complain(str(error))
             failures.append(error)
@@ -55,12 +54,6 @@ def run_threads(worker: Worker, handler: Handler, encoder: Encoder) -> NoReturn:
     for thread in threads:
         thread.join()
     raise failures[-1]
-
-
-def _serve_in(context: Context, service: Service, invocation: Invocation) -> None:
-    """In a context of its own, which has what was set while the handler was imported."""
-    context.run(_serve, service, invocation)
-    end_lines()
 
 
 def _serve(service: Service, invocation: Invocation) -> None:

@@ -9,11 +9,13 @@ import contextlib
 import json
 import os
 import queue
+import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -51,6 +53,16 @@ class Call:
         return request.json()
 
 
+def is_gone(connection: socket.socket) -> bool:
+    """Whether the peer has closed its end."""
+    try:
+        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -58,13 +70,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.note(Request("GET", self.path, dict(self.headers), b""))
-        if self.server.refusals:
-            self.server.refusals -= 1
+        if self.server.refuses():
             return self._reply(500, b"{}", {"Content-Type": "application/json"})
         self.server.asked.release()
-        call = self.server.calls.get()
+        call = self._take()
         if call is None:
-            return self._reply(410, b"{}", {"Content-Type": "application/json"})
+            self.close_connection = True
+            return None
         headers = {
             "Lambda-Runtime-Aws-Request-Id": call.request_id,
             "Lambda-Runtime-Deadline-Ms": str(DEADLINE_MS),
@@ -73,6 +85,16 @@ class _Handler(BaseHTTPRequestHandler):
             **call.headers,
         }
         return self._reply(200, call.body, headers)
+
+    def _take(self) -> Call | None:
+        """The next call; None if whoever has asked for it is gone."""
+        while not is_gone(self.connection):
+            with contextlib.suppress(queue.Empty):
+                call = self.server.calls.get(timeout=0.02)
+                if not is_gone(self.connection):
+                    return call
+                self.server.calls.put(call)
+        return None
 
     def do_POST(self) -> None:
         if chunked := self.headers.get("Transfer-Encoding") == "chunked":
@@ -106,9 +128,10 @@ class ParallelAPI(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.calls: queue.Queue[Call | None] = queue.Queue()
+        self.calls: queue.Queue[Call] = queue.Queue()
         self.open: dict[str, Call] = {}
         self.asked = threading.Semaphore(0)
+        self._refusing = threading.Lock()
         self.refusals = 0
         self.requests: list[Request] = []
         self._count = 0
@@ -116,6 +139,11 @@ class ParallelAPI(ThreadingHTTPServer):
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.server_address[1]}"
+
+    def refuses(self) -> bool:
+        with self._refusing:
+            self.refusals -= 1
+            return self.refusals >= 0
 
     def note(self, request: Request) -> None:
         self.requests.append(request)
@@ -141,11 +169,12 @@ class ParallelAPI(ThreadingHTTPServer):
 
 
 class Barrier:
-    """Lets those who connect go when there are `parties` of them; each is sent a byte then."""
+    """Lets those who connect go when there are `parties` of them and it is allowed once more: each is sent a byte."""
 
     def __init__(self, parties: int) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._parties = parties
+        self.parties = parties
+        self._allowed = threading.Semaphore(0)
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -153,10 +182,20 @@ class Barrier:
     def port(self) -> str:
         return str(self._listener.getsockname()[1])
 
+    def allow(self, times: int) -> None:
+        for _ in range(times):
+            self._allowed.release()
+
     def _serve(self) -> None:
         while True:
+            self._allowed.acquire()
+            met: list[socket.socket] = []
             try:
-                met = [self._listener.accept()[0] for _ in range(self._parties)]
+                while len(met) < self.parties:
+                    met.append(self._listener.accept()[0])
+                    for gone in filter(is_gone, met[:]):
+                        met.remove(gone)
+                        gone.close()
             except OSError:
                 return
             for connection in met:
@@ -166,6 +205,7 @@ class Barrier:
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._allowed.release()
 
 
 MEET = """
@@ -185,14 +225,23 @@ async def ameet():
 class Running:
     """A runtime that serves; `output` once it has ended."""
 
-    def __init__(self, api: ParallelAPI, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, api: ParallelAPI, barrier: Barrier, process: subprocess.Popen[bytes], log: Path) -> None:
         self.api = api
+        self.barrier = barrier
         self.process = process
         self._log = log
 
     @property
     def output(self) -> str:
         return self._log.read_text(errors="surrogateescape")
+
+    def wait_for_output(self, text: str) -> None:
+        """Until the output has it; the process writes to a file, which nobody tells of."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.output:
+            assert time.monotonic() < deadline, self.output
+            self.process.poll()
+            select.select([], [], [], 0.02)
 
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
@@ -201,10 +250,18 @@ class Running:
 
 @contextlib.contextmanager
 def several(
-    task: Path, count: int | str, handler: str = "app.handler", *, theirs: bool = False, meeting: int = 1, **env: str
+    task: Path,
+    count: int | str,
+    handler: str = "app.handler",
+    *,
+    theirs: bool = False,
+    meeting: int = 1,
+    refusals: int = 0,
+    **env: str,
 ) -> Iterator[Running]:
     """Run the function in the folder `task`, `count` invocations at once. At its barrier `meeting` handlers meet."""
     api, barrier = ParallelAPI(), Barrier(meeting)
+    api.refusals = refusals
     thread = threading.Thread(target=api.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     words = [sys.executable, "-m", "awslambdaric", handler] if theirs else [str(BOOTSTRAP), handler]
@@ -225,7 +282,7 @@ def several(
             words, cwd=task, env=environ, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
-        yield Running(api, process, log)
+        yield Running(api, barrier, process, log)
     finally:
         process.terminate()
         try:

@@ -18,6 +18,7 @@ WAYS = [("processes", SYNC), ("threads", SYNC), ("tasks", ASYNC)]
 def test_so_many_run_at_the_same_time(tmp_path: Path, way: str, source: str) -> None:
     write(tmp_path, app=source)
     with several(tmp_path, 4, meeting=4, RAPID_CONCURRENCY=way) as running:
+        running.barrier.allow(3)
         for _ in range(3):
             calls = [running.api.invoke(number) for number in range(4)]
             results = [call.result() for call in calls]

@@ -22,6 +22,7 @@ class LineEndingClient(RuntimeClient):
     """An invocation's answer comes behind all that it has written."""
 
     def close_response(self, upload: Upload, trailers: bytes = b"") -> None:
+        """What it has streamed comes behind it too."""
         end_lines()
         super().close_response(upload, trailers)
 

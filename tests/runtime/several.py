@@ -257,7 +257,8 @@ def several(
     theirs: bool = False,
     meeting: int = 1,
     refusals: int = 0,
-    **env: str,
+    env: dict[str, str] | None = None,
+    **more: str,
 ) -> Iterator[Running]:
     """Run the function in the folder `task`, `count` invocations at once. At its barrier `meeting` handlers meet."""
     api, barrier = ParallelAPI(), Barrier(meeting)
@@ -274,7 +275,8 @@ def several(
         "AWS_EXECUTION_ENV": "AWS_Lambda_python3.12",
         "AWS_LAMBDA_MAX_CONCURRENCY": str(count),
         "BARRIER": barrier.port,
-        **env,
+        **(env or {}),
+        **more,
     }
     log = task / f"{'theirs' if theirs else 'ours'}.log"
     with log.open("wb") as file:

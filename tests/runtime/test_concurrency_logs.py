@@ -48,7 +48,7 @@ WAYS = {"processes": SYNC, "threads": SYNC, "tasks": ASYNC}
 def run(task: Path, way: str, **env: str) -> tuple[list[str], dict[str, str]]:
     """The log of three invocations at once, and each one's event by its request id."""
     write(task, app=WAYS[way])
-    with several(task, 3, meeting=3, RAPID_CONCURRENCY=way, **env) as running:
+    with several(task, 3, meeting=3, env=env, RAPID_CONCURRENCY=way) as running:
         tenants = [f"tenant-{event}" for event in "abc"]
         calls = [running.api.invoke(event, Aws_Tenant_Id=tenant) for event, tenant in zip("abc", tenants, strict=True)]
         running.barrier.allow(2)
@@ -173,7 +173,7 @@ def test_each_worker_writes_to_streams_that_the_platform_gives(tmp_path: Path, t
     write(tmp_path, app=source)
     with log_provider(tmp_path) as (path, streams):
         env = {"_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET": path}
-        with several(tmp_path, 2, meeting=2, theirs=theirs, **env) as running:
+        with several(tmp_path, 2, meeting=2, theirs=theirs, env=env) as running:
             calls = [running.api.invoke(event) for event in "ab"]
             running.barrier.allow(1)
             for call in calls:
@@ -187,7 +187,7 @@ def test_each_worker_writes_to_streams_that_the_platform_gives(tmp_path: Path, t
 def test_without_the_platforms_socket_the_output_stays(tmp_path: Path) -> None:
     write(tmp_path, app="def handler(event, context):\n    print('here')\n")
     env = {"_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET": str(tmp_path / "nowhere")}
-    with several(tmp_path, 1, **env) as running:
+    with several(tmp_path, 1, env=env) as running:
         running.api.invoke().result()
         running.end()
     assert "here\n" in running.output

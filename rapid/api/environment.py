@@ -44,7 +44,10 @@ class EnvironmentApi:
         runtime = RuntimeApi(environment)
         faces = [*runtime.faces(), *more]
         if function is not None:
-            faces += ExtensionsApi(environment, function).faces() + TelemetryApi(environment, own_ports).faces()
+            faces += (
+                ExtensionsApi(environment.extensions, function).faces()
+                + TelemetryApi(environment.extensions, own_ports).faces()
+            )
         self._extensions_off = function is None
         self._next, self._response = runtime.next, runtime.response
         self._router = _router(faces)

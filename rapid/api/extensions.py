@@ -20,7 +20,7 @@ from rapid.asgi import JSON_TYPE, BodyTooLarge, ClientGone, Face, header, json_l
 from rapid.core.effects import ExtensionEvent, InvokeEvent
 from rapid.core.errors import Refused
 from rapid.core.machine import ExtensionInput
-from rapid.environments.environment import Environment
+from rapid.environments.desk import ExtensionDesk
 from rapid.environments.polls import Signal
 
 PREFIX = "/2020-01-01/extension"
@@ -43,8 +43,8 @@ class FunctionFacts:
 class ExtensionsApi:
     """The calls of the Extensions API, each an ASGI callable that may raise `Refused`."""
 
-    def __init__(self, environment: Environment, function: FunctionFacts) -> None:
-        self._environment = environment
+    def __init__(self, desk: ExtensionDesk, function: FunctionFacts) -> None:
+        self._desk = desk
         self._function = function
 
     def faces(self) -> list[Face]:
@@ -64,7 +64,7 @@ class ExtensionsApi:
         body = await small_body(receive)
         if body is None:
             return
-        identifier = self._environment.register(name, requested_events(body))
+        identifier = self._desk.register(name, requested_events(body))
         told = {
             "functionName": self._function.name,
             "functionVersion": self._function.version,
@@ -78,7 +78,7 @@ class ExtensionsApi:
     async def next(self, scope: Scope, receive: Receive, send: Send) -> None:
         """`GET event/next`: park until there is an event for this extension."""
         identifier = extension_identifier(scope)
-        poll, mailbox = self._environment.extension_next(identifier)
+        poll, mailbox = self._desk.next(identifier)
         heard = await hear(mailbox, poll, receive)
         if heard is None:
             return
@@ -104,7 +104,7 @@ class ExtensionsApi:
         identifier = extension_identifier(scope)
         if await small_body(receive) is None:
             return
-        self._environment.extension_error(given, identifier, error_type[:MAX_ERROR_TYPE])
+        self._desk.error(given, identifier, error_type[:MAX_ERROR_TYPE])
         await respond(send, 202, [JSON_TYPE], json_line({"status": "OK"}))
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from rapid import ids
@@ -18,10 +18,10 @@ from rapid.core.environment import EnvironmentLifecycle
 from rapid.core.errors import Fault, extension_launch_failed, invalid_entrypoint
 from rapid.core.invocation import Attempt, Invocation, Outcome
 from rapid.core.lifecycle import Lifecycle
-from rapid.core.machine import ExtensionInput, RuntimeInput
+from rapid.core.machine import RuntimeInput
 from rapid.core.phase import Phase
+from rapid.environments.desk import ExtensionDesk
 from rapid.environments.invoker import Pending
-from rapid.environments.mailbox import EventPoll, Mailbox
 from rapid.environments.memory import MemoryAccount, MemoryWatch
 from rapid.environments.parties import Launcher, Parties
 from rapid.environments.pendings import Pendings
@@ -31,16 +31,12 @@ from rapid.environments.snapshot_point import SnapshotPoint
 from rapid.environments.stream import ResponseStream
 from rapid.environments.workers import Workers
 from rapid.telemetry.log import EnvironmentLog
-from rapid.telemetry.subscription import Subscription
 
 EXIT_SETTLE = 0.02
 """Seconds that an exit waits while an invocation or init is open: what was sent last may still be on its way."""
 
 STOP_LIMIT = 3.0
 """Seconds that a shutdown waits for everybody to be gone: the longest budget, and what the kernel may take."""
-
-FLUSH_LIMIT = 0.5
-"""Seconds that telemetry subscribers have to take what is buffered before they hear of the shutdown."""
 
 UNDER_WAY = (Phase.INIT, Phase.RESTORE, Phase.INVOKE)
 """Phases in which somebody is waited for."""
@@ -59,6 +55,7 @@ class Environment:
         capacity: how many more invocations it can take now.
         polls: the runtime's.
         snapshot_point: where the runtime may wait to be restored; None where it cannot.
+        extensions: where extensions are served.
 
     Args:
         lifecycle: decides.
@@ -84,12 +81,11 @@ class Environment:
         self._parties = Parties(launcher, memory, self._process_exited)
         self._memory = memory
         self._watch = MemoryWatch(memory, self._over_memory)
-        self._mailboxes: dict[str, Mailbox] = {}
         self._log = log
+        self.extensions = ExtensionDesk(lifecycle, self._apply, log, self._parties.drain)
         self._on_change = on_change
         self._pendings = Pendings()
         self._timer: asyncio.TimerHandle | None = None
-        self._flushing: set[asyncio.Task[None]] = set()
         self._carry_out: dict[type[Effect], Callable[[Any], None]] = {
             do.Launch: self._launch,
             do.Terminate: self._terminate,
@@ -97,7 +93,7 @@ class Environment:
             do.SetDeadline: self._set_deadline,
             do.Deliver: self._deliver,
             do.Restore: self._restore,
-            do.Notify: self._notify,
+            do.Notify: self.extensions.notify,
             do.Answer: self._answer,
             do.Abandon: self._abandon,
             records.InvokeStart: self._quick_record,
@@ -172,60 +168,6 @@ class Environment:
             self._show(outcome, None)
         self._apply(effects)
 
-    # From the Extensions and Telemetry APIs
-
-    def register(self, name: str, events: Sequence[str]) -> str:
-        """An extension registers: the identifier that it is known by from now on.
-
-        Raises:
-            Refused: against the rules.
-        """
-        identifier = ids.uuid4()
-        effects = self._lifecycle.register(name, events, identifier)
-        self._mailboxes[identifier] = Mailbox(self._loop)
-        self._apply(effects)
-        return identifier
-
-    def extension_next(self, identifier: str) -> tuple[EventPoll, Mailbox]:
-        """An extension asks for its next event.
-
-        Raises:
-            Refused: unknown, or not in this state.
-        """
-        mailbox = self._mailboxes.get(identifier)
-        effects: list[Effect] = []
-        if mailbox is None or not mailbox.holds_event:
-            effects = self._lifecycle.extension_next(identifier, time.monotonic())
-        mailbox = self._mailboxes[identifier]
-        poll = mailbox.park()
-        self._apply(effects)
-        return poll, mailbox
-
-    def extension_error(self, given: ExtensionInput, identifier: str, error_type: str) -> None:
-        """An extension reports that it cannot start, or go on.
-
-        Raises:
-            Refused: unknown, or not in this state.
-        """
-        self._apply(self._lifecycle.extension_error(given, identifier, error_type, time.monotonic()))
-
-    def check_extension(self, identifier: str) -> None:
-        """See that there is an extension of that identifier.
-
-        Raises:
-            Refused: unknown.
-        """
-        self._lifecycle.extensions.find(identifier)
-
-    def subscribe(self, identifier: str, subscription: Subscription) -> None:
-        """An extension subscribes to telemetry.
-
-        Raises:
-            Refused: unknown, or its init is over.
-        """
-        name = self._lifecycle.subscribe(identifier, subscription.api.subscription_closed())
-        self._log.subscribe(name, subscription)
-
     # Effects
 
     def _apply(self, effects: list[Effect]) -> None:
@@ -265,21 +207,6 @@ class Environment:
     def _restore(self, effect: do.Restore) -> None:
         assert self.snapshot_point is not None
         self.snapshot_point.polls.deliver(effect)
-
-    def _notify(self, effect: do.Notify) -> None:
-        mailbox = self._mailboxes[effect.identifier]
-        if isinstance(effect.event, do.InvokeEvent):
-            mailbox.put(effect.event)
-            return
-        task = self._loop.create_task(self._flush_and_notify(mailbox, effect.event))
-        self._flushing.add(task)
-        task.add_done_callback(self._flushing.discard)
-
-    async def _flush_and_notify(self, mailbox: Mailbox, event: do.ExtensionEvent) -> None:
-        """SHUTDOWN is the last that an extension hears: what happened before must have reached it."""
-        self._parties.drain()
-        await self._log.flush(FLUSH_LIMIT)
-        mailbox.put(event)
 
     def _answer(self, effect: do.Answer) -> None:
         if effect.outcome.error_type is not None:
@@ -335,7 +262,7 @@ class Environment:
 
     def _launch_failed(self, party: Party, fault: Fault) -> None:
         self._apply(self._lifecycle.launch_failed(party, fault, time.monotonic()))
-        self._clean_up()
+        self.extensions.clean_up()
 
     def _process_exited(self, party: Party, status: int) -> None:
         if self.phase in UNDER_WAY:
@@ -349,16 +276,10 @@ class Environment:
             self._release_runtime()
         oom_killed = status == -signal.SIGKILL and self._memory.out_of_memory()
         self._apply(self._lifecycle.exited(party, status, when, oom_killed=oom_killed))
-        self._clean_up()
+        self.extensions.clean_up()
 
     def _over_memory(self) -> None:
         self._apply(self._lifecycle.over_memory(time.monotonic()))
-
-    def _clean_up(self) -> None:
-        """Forget the extensions of an environment that has ended."""
-        known = {extension.identifier for extension in self._lifecycle.extensions.registered}
-        for identifier in set(self._mailboxes) - known:
-            self._mailboxes.pop(identifier).release()
 
     def _release_runtime(self) -> None:
         self.polls.release()
@@ -367,5 +288,4 @@ class Environment:
 
     def _release(self) -> None:
         self._release_runtime()
-        for mailbox in self._mailboxes.values():
-            mailbox.release()
+        self.extensions.release()

@@ -120,7 +120,7 @@ class ListeningEnvironments:
             self._own_ports.discard(port)
             self._orphans.forget(address)
 
-        return Opened(environment, close, replaced=prepared is not None)
+        return Opened(environment, close, restored=prepared is not None)
 
     def _commands(self, identity: Identity, api: str) -> Mapping[Party, Command]:
         """What to start for the runtime, and for each external extension."""

@@ -101,16 +101,18 @@ class Log:
 log = Log()
 
 
-class _FlushedText(TextIOWrapper):
+class FlushedText(TextIOWrapper):
     """A text stream that keeps nothing back: Lambda may freeze or kill the process at any time."""
 
     def write(self, text: str) -> int:
+        """Write, and see that it has left."""
         written = super().write(text)
         self.flush()
         return written
 
 
-_kept_open: list[TextIO] = []
+flushed: list[FlushedText] = []
+"""Those that `flush_each_write` has made."""
 
 
 def flush_each_write() -> None:
@@ -121,10 +123,10 @@ def flush_each_write() -> None:
 def _flushed(stream: TextIO) -> TextIO:
     if not isinstance(stream, TextIOWrapper):
         return stream  # closed, or replaced before we were started
-    flushed = _FlushedText(stream.buffer, stream.encoding, stream.errors)
+    text = FlushedText(stream.buffer, stream.encoding, stream.errors)
     # Were it forgotten (user code may assign sys.stdout) it would close the file under the interpreter's own stream.
-    _kept_open.append(flushed)
-    return flushed
+    flushed.append(text)
+    return text
 
 
 def install() -> None:

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from rapid.core.phase import Phase
 
-INITIALISED = frozenset({"idle", "invoke", "snapshot", "restore"})
+INITIALISED = frozenset({Phase.IDLE, Phase.INVOKE, Phase.SNAPSHOT, Phase.RESTORE})
 """Phases of an environment that has come through its init, or has another's behind it."""
 
-ON_THE_WAY = frozenset({"init", "reset"})
+ON_THE_WAY = frozenset({Phase.INIT, Phase.RESET})
 """Phases of one that is being initialised, or will be as soon as the one before it is gone."""
 
 
@@ -53,7 +53,7 @@ def unready(tally: Tally, *, ready_at_capacity: bool) -> str | None:
         tally: how the environments stand.
         ready_at_capacity: ready also while none is free.
     """
-    standing = {phase.value for phase, number in tally.environments.items() if number}
+    standing = {phase for phase, number in tally.environments.items() if number}
     if standing & INITIALISED:
         return None if ready_at_capacity or tally.free > 0 else "no environment is free"
     if standing & ON_THE_WAY or not standing:

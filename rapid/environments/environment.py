@@ -108,6 +108,11 @@ class Environment:
         """How many invocations are with this environment, answered or not."""
         return len(self._pendings)
 
+    @property
+    def spent(self) -> bool:
+        """Whether it has ended and cannot be started again: its runtime came out of a snapshot."""
+        return self._lifecycle.spent
+
     def start(self) -> None:
         """Begin the init phase ahead of any invocation."""
         self._apply(self._lifecycle.start(time.monotonic()))

@@ -27,12 +27,12 @@ class Opened:
     Attributes:
         environment: it.
         close: stops its listener, after it has been stopped.
-        replaced: it cannot be initialised again after a reset: another one takes its place.
+        restored: its runtime comes out of a snapshot, once: another one takes its place when it has ended.
     """
 
     environment: Environment
     close: Callable[[], Awaitable[None]]
-    replaced: bool = False
+    restored: bool = False
 
 
 class EnvironmentFactory(Protocol):
@@ -58,15 +58,19 @@ class Member:
         number: its own, never given again.
         provisioned: started ahead and kept.
         opened: the environment, once there is one.
+        ahead: it is started before there is an invocation for it.
+        used: it has been given an invocation.
         standing: how it stands to the next invocation.
         idle_since: when it was last given back, seconds of the loop's clock.
     """
 
-    __slots__ = ("idle_since", "number", "opened", "provisioned", "standing")
+    __slots__ = ("ahead", "idle_since", "number", "opened", "provisioned", "standing", "used")
 
-    def __init__(self, number: int, *, provisioned: bool) -> None:
+    def __init__(self, number: int, *, provisioned: bool, ahead: bool) -> None:
         self.number = number
         self.provisioned = provisioned
+        self.ahead = ahead
+        self.used = False
         self.opened: Opened | None = None
         self.standing = Standing.COMING
         self.idle_since = 0.0
@@ -154,18 +158,20 @@ class Pool:
 
     def take(self, standing: Standing) -> Member:
         """The member of that standing that was used last."""
-        return next(reversed(self._members[standing].values()))
+        member = next(reversed(self._members[standing].values()))
+        member.used = True
+        return member
 
     def begin(self) -> None:
         """Start those that are provisioned; without any, the one that the first invocation is going to need."""
         for _ in range(self.provisioned):
-            self._open(provisioned=True)
+            self._open(provisioned=True, ahead=True)
         if not self.provisioned:
-            self._open(provisioned=False)
+            self._open(provisioned=False, ahead=True)
 
     def start(self) -> None:
-        """Start another environment."""
-        self._open(provisioned=False)
+        """Start another environment, for an invocation that waits."""
+        self._open(provisioned=False, ahead=False)
 
     def initialise(self) -> None:
         """Try once more what has failed: the init of one environment that has no processes, ahead of any invocation."""
@@ -173,10 +179,10 @@ class Pool:
             member.environment.start()
             return
 
-    def _open(self, *, provisioned: bool) -> None:
+    def _open(self, *, provisioned: bool, ahead: bool) -> None:
         self._rate.started(self._loop.time())
         self._count += 1
-        member = Member(self._count, provisioned=provisioned)
+        member = Member(self._count, provisioned=provisioned, ahead=ahead)
         self._members[Standing.COMING][member.number] = member
         self._spawn(self._opening(member))
 
@@ -196,7 +202,9 @@ class Pool:
         if self._closing:
             await self._stop(member)
         else:
-            opened.environment.start()
+            # A restore is quick, and the invocation that it fails for is to hear of it: it restores by itself.
+            if member.ahead or not opened.restored:
+                opened.environment.start()
             self._changed(member)  # it may have failed to start already
 
     def _try_again(self, member: Member) -> None:
@@ -216,8 +224,10 @@ class Pool:
         now = standing(environment.phase, environment.capacity, running, provisioned=member.provisioned)
         if now is not member.standing:
             self._move(member, now)
-        if now is Standing.COLD and member.opened and member.opened.replaced and not self._closing:
-            self._replace(member)
+        if environment.spent and not self._closing and now is not Standing.LEAVING:
+            self._leave(member)
+            if member.used:  # one that never got to work would only fail again
+                self._open(provisioned=member.provisioned, ahead=True)
         self._on_change()
 
     def _move(self, member: Member, now: Standing) -> None:
@@ -228,11 +238,6 @@ class Pool:
             member.idle_since = self._loop.time()
             if self._retiring is None:
                 self._look_later(self._idle_timeout)
-
-    def _replace(self, member: Member) -> None:
-        """An environment that has ended and does not come back by itself."""
-        self._leave(member)
-        self._open(provisioned=member.provisioned)
 
     def _leave(self, member: Member) -> None:
         self._move(member, Standing.LEAVING)

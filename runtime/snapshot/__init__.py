@@ -6,6 +6,7 @@ Imported only where `AWS_LAMBDA_INITIALIZATION_TYPE` is `snap-start`. Arrows poi
     hooks               those of the function, registered with snapshot_restore_py
     template            a snapshot that is a process: served over a unix socket, never runs an invocation
     fork                a new process out of it
+    output              standard output and error, while it is forked
     loops, executors    its event loops and thread pools made its own
     fresh               randomness that two restores do not share
     contents            what a template has that a fork does not carry

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .messages import Channel, Request
+    from .output import Output
 
 _ADDRESS = "AWS_LAMBDA_RUNTIME_API"
 _FRAMED_LOG = "_LAMBDA_TELEMETRY_LOG_FD"
@@ -34,13 +35,13 @@ class Fork:
         if came not in (1, 2):
             raise RefusedError(f"with fork come 1 or 2 descriptors, output and framed log: there are {came}")
 
-    def split(self, channel: Channel) -> bool:
+    def split(self, channel: Channel, output: Output) -> bool:
         """Fork twice; True in the new process, which has its output then.
 
         Raises `RefusedError` if the first fork fails; if the second does, the process between the two says so.
         """
         warnings: Any = library_module("warnings")
-        with warnings.catch_warnings():
+        with output, warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of threads: `describe` names them
             try:
                 between = os.fork()

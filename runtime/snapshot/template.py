@@ -19,6 +19,7 @@ from .executors import Executors
 from .fork import Fork
 from .loops import Loops
 from .messages import Channel, RefusedError
+from .output import Output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Template:
         termination = _Termination()
         _open_standard_descriptors()
         _flush_all()
+        self._output = Output()
         self._loops, self._executors = Loops(), Executors()
         gc.collect()
         gc.freeze()  # the collector would write to, and so copy, every page of every fork
@@ -87,6 +89,7 @@ class Template:
             self._loops.make_own()
             self._executors.make_own()
             client = new_client(os.environ)
+        self._output.open()
         termination.undo()
         return client
 
@@ -148,7 +151,7 @@ class Template:
 
     def _fork(self, request: Request, channel: Channel) -> Fork | None:
         fork = Fork(request)
-        if not fork.split(channel):
+        if not fork.split(channel, self._output):
             self._forget(channel)  # it is the new process' now
             return None
         del self._channels[channel.fileno()]

@@ -193,6 +193,25 @@ started.wait()
         assert serve(running, Event('"both"')) == [[True, True]]
 
 
+def test_a_thread_that_prints_holds_no_fork_up(tmp_path: Path) -> None:
+    """A lock of a stream that a thread holds in the template is not held in the fork, where that thread is not."""
+    source = """
+import logging, threading
+def print_for_ever():
+    while True:
+        print("noise")
+        logging.warning("noise")
+threading.Thread(target=print_for_ever, daemon=True).start()
+def handler(event, context):
+    print("printed")
+    logging.warning("logged")
+    return event
+"""
+    with template(write(tmp_path, app=source)) as running:
+        for number in range(40):
+            assert serve(running, Event(str(number))) == [number]
+
+
 def test_a_template_without_threads_and_sockets_says_so(tmp_path: Path) -> None:
     with template(write(tmp_path, app=ECHO)) as running:
         described = running.ask({"do": "describe"})

@@ -267,6 +267,7 @@ def test_wrong_words_are_named(task: Path, words: list[str], named: list[str]) -
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", ["lots", "0", "-128", "128MB", "1.5"]),
         ("AWS_LAMBDA_FUNCTION_NAME", ["a b", "x" * 65, "a/b", "ö"]),
         ("AWS_LAMBDA_MAX_CONCURRENCY", ["0", "-1", "1601", "1.5", "many", " "]),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", ["provisioned-concurrency", "snapstart"]),
         ("AWS_ACCOUNT_ID", ["123", "12345678901x", "1234567890123", "\uff11" * 12]),
         ("PORT", ["99999", "-1", "http", "80.5", "tcp://10.0.0.1:80"]),
         ("RAPID_RUNTIME_API_ADDRESS", ["9001", "localhost:", "10.0.0.1:9001", "localhost:65536"]),
@@ -292,6 +293,12 @@ def test_several_invocations_at_once_are_refused_where_they_cannot_be(
     task: Path, env: dict[str, str], named: str
 ) -> None:
     refused(rapid(task, "app.handler", **ANY_INVOKE, **ANY_API, **env), "AWS_LAMBDA_MAX_CONCURRENCY", named)
+
+
+@pytest.mark.parametrize("name", ["AWS_LAMBDA_MAX_CONCURRENCY", "RAPID_PROVISIONED_CONCURRENCY"])
+@pytest.mark.parametrize("asked", [{"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}, {"RAPID_SNAPSHOT": "fork"}])
+def test_snapstart_excludes_other_kinds_of_environments(task: Path, name: str, asked: dict[str, str]) -> None:
+    refused(rapid(task, "app.handler", **{**ANY_INVOKE, **ANY_API, **asked, name: "2"}), name, "'2'", "SnapStart")
 
 
 @pytest.mark.parametrize("flag", [INVOKE_FLAG, API_FLAG])

@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from starlette.types import Receive
 
-from rapid.asgi import before_disconnect
 from rapid.environments.polls import Polls, Signal
 
 T = TypeVar("T")
@@ -15,30 +14,46 @@ T = TypeVar("T")
 
 async def hear(polls: Polls[T], poll: asyncio.Future[T | Signal], receive: Receive) -> T | Signal | None:
     """What a parked poll is told at last: an event, or that its process is gone; None when its client has left."""
-    while True:
-        if poll.done() and poll.result() is Signal.OVERTAKEN:
-            poll = polls.wait_behind()
-        if not await before_disconnect(poll, receive):
-            polls.withdraw(poll)
-            return None
-        heard = poll.result()
-        if heard is Signal.OVERTAKEN:
-            continue
-        if not isinstance(heard, Signal) and await _has_left(receive):
-            polls.put_back(heard)
-            return None
-        return heard
+    gone = asyncio.ensure_future(_left(receive))
+    try:
+        while True:
+            if poll.done() and poll.result() is Signal.OVERTAKEN:
+                poll = polls.wait_behind()
+            await _either(poll, gone)
+            if not poll.done():
+                polls.withdraw(poll)
+                return None
+            heard = poll.result()
+            if heard is Signal.OVERTAKEN:
+                continue
+            await asyncio.sleep(0)  # the client may have gone at the moment of the event
+            if gone.done() and not isinstance(heard, Signal):
+                polls.put_back(heard)
+                return None
+            return heard
+    finally:
+        gone.cancel()
 
 
-async def _has_left(receive: Receive) -> bool:
-    """Whether the client is known to have left by now: it may have gone at the moment of the event."""
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":  # a request without a body begins with its empty body
+        pass
 
-    async def left() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
 
-    gone = asyncio.ensure_future(left())
-    await asyncio.sleep(0)  # long enough for what need not be waited for
-    known = gone.done()
-    gone.cancel()
-    return known
+async def _either(poll: asyncio.Future[T], gone: asyncio.Future[None]) -> None:
+    """Wait until one of them is done; as `asyncio.wait`, but for what that would cost each invocation."""
+    if poll.done() or gone.done():
+        return
+    woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake(_: asyncio.Future[T] | asyncio.Future[None]) -> None:
+        if not woken.done():
+            woken.set_result(None)
+
+    poll.add_done_callback(wake)
+    gone.add_done_callback(wake)
+    try:
+        await woken
+    finally:
+        poll.remove_done_callback(wake)
+        gone.remove_done_callback(wake)

@@ -26,8 +26,8 @@ from rapid.settings import Settings
 from rapid.snapshots.backend import SnapshotBackend
 from rapid.snapshots.launcher import ForkLauncher
 from rapid.telemetry.console import Console, Output
+from rapid.telemetry.line_output import LineOutput
 from rapid.telemetry.observer import Observer
-from rapid.telemetry.tags import Tagged
 
 ANY_PORT = Address("127.0.0.1", 0, "an environment's Runtime API")
 
@@ -103,7 +103,7 @@ class ListeningEnvironments:
             list(self._external),
             launcher,
             host.accounts(f"environment-{number}", host.settings.memory_mb * 1024, lambda: self._orphans.of(address)),
-            self._output(number),
+            output_of(host, str(number)),
             on_change,
             self._own_ports,
             host.observer,
@@ -137,9 +137,15 @@ class ListeningEnvironments:
             commands[Party(name)] = Command(words, cwd, extension | told)
         return commands
 
-    def _output(self, number: int) -> Output:
-        settings = self._host.settings
-        wanted = self._host.several and sys.stdout.isatty() if settings.log_tags is None else settings.log_tags
-        if not wanted or settings.log_format == "JSON":
-            return self._host.console
-        return Tagged(self._host.console, f"[{number}] ")
+
+def output_of(host: Host, name: str) -> Output:
+    """An environment's side of the console.
+
+    Args:
+        host: whose console it is.
+        name: what lines are tagged with, if they are.
+    """
+    if not host.several:
+        return host.console
+    wanted = sys.stdout.isatty() if host.settings.log_tags is None else host.settings.log_tags
+    return LineOutput(host.console, f"[{name}] " if wanted and host.settings.log_format != "JSON" else "")

@@ -13,9 +13,8 @@ from rapid.environments.environment import Environment
 from rapid.environments.launcher import ProcessLauncher
 from rapid.environments.process import Command
 from rapid.environs import own_credentials, runtime_environ
-from rapid.factory import ANY_PORT, Host
+from rapid.factory import ANY_PORT, Host, output_of
 from rapid.server import RUNTIME_KEEP_ALIVE, Listener, bound, listen
-from rapid.telemetry.tags import Tagged
 
 NUMBER = 0
 """Of a template's environment, which is none of those that take invocations."""
@@ -109,14 +108,13 @@ class Templates:
     ) -> tuple[Environment, EnvironmentApi]:
         host, settings = self._host, self._host.settings
         name, limit = f"template-{self._count}", settings.memory_mb * 1024
-        tagged = host.several and settings.log_tags and settings.log_format != "JSON"
         return compose_environment(
             settings,
             self._identity(),
             [],
             ProcessLauncher({RUNTIME_PARTY: command}, host.reaper, lambda: self._orphans.end(address)),
             host.accounts(name, limit, lambda: self._orphans.of(address)),
-            Tagged(host.console, "[template] ") if tagged else host.console,
+            output_of(host, "template"),
             on_change,
             self._own_ports,
             host.observer,

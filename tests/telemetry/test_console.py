@@ -12,10 +12,10 @@ import pytest
 from rapid.core.records import InvokeStart
 from rapid.telemetry.console import HIGH_WATER, Console
 from rapid.telemetry.facts import Facts
+from rapid.telemetry.line_output import LineOutput
 from rapid.telemetry.lines import TextFormatter
 from rapid.telemetry.log import TAIL_BYTES, EnvironmentLog
 from rapid.telemetry.publisher import Publisher
-from rapid.telemetry.tags import Tagged
 from tests.core.steps import invocation
 
 FACTS = Facts("f", "$LATEST", "arn:f", "stream", 128, "on-demand", "python:3.13", "arn:runtime")
@@ -114,11 +114,55 @@ def test_tags_stand_at_the_beginning_of_lines_and_nowhere_else(pipe: tuple[int, 
     """Errors have carriage returns inside of one line."""
 
     async def scenario() -> None:
-        tagged = Tagged(Console(pipe[1]), "[1] ")
+        tagged = LineOutput(Console(pipe[1]), "[1] ")
         for data in (b"[ERROR] a\rb\rc\n", b"be", b"gun\n", b"", b"\n"):
             tagged.output(data, writer="function")
         tagged.platform("START\nEND\n")
         await asyncio.sleep(0)
         assert os.read(pipe[0], 100) == b"[1] [ERROR] a\rb\rc\n[1] begun\n[1] \n[1] START\n[1] END\n"
+
+    asyncio.run(scenario())
+
+
+def test_the_pieces_of_a_line_stay_together_when_several_write(pipe: tuple[int, int]) -> None:
+    async def scenario() -> None:
+        console = Console(pipe[1])
+        one, two = LineOutput(console), LineOutput(console)
+        for piece in (b"a", b" ", b"b", b"\n"):
+            one.output(b"1" + piece, writer="one")
+            two.output(b"2" + piece, writer="two")
+        await asyncio.sleep(0)
+        assert os.read(pipe[0], 100) == b"1a1 1b1\n2a2 2b2\n"
+
+    asyncio.run(scenario())
+
+
+def test_an_unfinished_line_is_held_back_for_a_moment_only(pipe: tuple[int, int]) -> None:
+    async def scenario() -> None:
+        console = Console(pipe[1])
+        shared = LineOutput(console, "[1] ")
+        shared.output(b"a question? ", writer="function")
+        os.set_blocking(pipe[0], False)
+        with pytest.raises(BlockingIOError):
+            os.read(pipe[0], 100)
+        os.set_blocking(pipe[0], True)
+        assert await asyncio.to_thread(os.read, pipe[0], 100) == b"[1] a question? "
+        shared.output(b"yes\n", writer="function")
+        await asyncio.sleep(0)
+        assert os.read(pipe[0], 100) == b"yes\n"
+        shared.output(b"more", writer="function")
+        shared.platform("END\n")
+        await asyncio.sleep(0)
+        assert os.read(pipe[0], 100) == b"[1] more\n[1] END\n"
+
+    asyncio.run(scenario())
+
+
+def test_a_line_without_an_end_is_not_held_back_for_ever(pipe: tuple[int, int]) -> None:
+    async def scenario() -> None:
+        shared = LineOutput(Console(pipe[1]))
+        shared.output(b"x" * 70_000, writer="function")
+        await asyncio.sleep(0)
+        assert os.read(pipe[0], 4096) == b"x" * 4096
 
     asyncio.run(scenario())

@@ -19,6 +19,7 @@ from rapid.environments.cgroup import account_factory
 from rapid.environments.external import DISABLED
 from rapid.environments.orphans import Orphans
 from rapid.environments.reaper import Reaper
+from rapid.environments.scratch import Scratches, in_tmp, scratches
 from rapid.factory import Host, ListeningEnvironments
 from rapid.frontends.metrics import PATH as METRICS_PATH
 from rapid.resources import environments_allowed
@@ -76,7 +77,16 @@ async def _serve(settings: Settings, command: RuntimeCommand, environ: Mapping[s
     most = max(most, settings.scaling.provisioned)
     watching = watching_by(settings, console)
     host = Host(
-        settings, command, environ, reaper, Orphans(reaper), account_factory(), console, most > 1, watching.observer
+        settings,
+        command,
+        environ,
+        reaper,
+        Orphans(reaper),
+        account_factory(),
+        console,
+        most > 1,
+        watching.observer,
+        _scratches(settings, command, environ, several=most > 1),
     )
     ports = sockets.ports
     templates = Templates(host, ports)
@@ -105,6 +115,14 @@ async def _serve(settings: Settings, command: RuntimeCommand, environ: Mapping[s
     watching.close()
     reaper.remove()
     console.flush()
+
+
+def _scratches(settings: Settings, command: RuntimeCommand, environ: Mapping[str, str], *, several: bool) -> Scratches:
+    # A fork stays where its template is; workers write to a socket in the /tmp that rapid sees.
+    exec_only = settings.snapshots.backend == "none" and settings.max_concurrency is None
+    words = [*command.words, settings.extensions_dir, settings.handler or ""]
+    told = in_tmp(words, command.cwd, {**environ, **command.environ})
+    return scratches(several=several, exec_only=exec_only, told=told)
 
 
 def _about(settings: Settings, command: RuntimeCommand, environ: Mapping[str, str]) -> About | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from rapid.environments.parties import Launcher
 from rapid.environments.pool import Opened
 from rapid.environments.process import Command
 from rapid.environments.reaper import Reaper
+from rapid.environments.scratch import Scratch, Scratches, undivided
 from rapid.environs import extension_environ, own_credentials, runtime_environ
 from rapid.reading import Address
 from rapid.server import RUNTIME_KEEP_ALIVE, Listener, bound, listen
@@ -46,6 +48,7 @@ class Host:
         console: where logs go.
         several: there may be more than one environment.
         observer: counts what happens.
+        scratches: makes what an environment has for /tmp.
     """
 
     settings: Settings
@@ -57,6 +60,7 @@ class Host:
     console: Console
     several: bool
     observer: Observer
+    scratches: Scratches = undivided
 
 
 class ListeningEnvironments:
@@ -80,9 +84,16 @@ class ListeningEnvironments:
             self._external = external_extensions(settings.extensions_dir, settings.shipped_extensions)
 
     async def open(self, number: int, *, provisioned: bool, on_change: Callable[[], None]) -> Opened:
-        """See `EnvironmentFactory.open`. Its Runtime API listens before anything is started: clients do not survive
-        a refused connection.
-        """
+        """See `EnvironmentFactory.open`."""
+        scratch = self._host.scratches(number)
+        try:
+            return await self._open(number, scratch, on_change, provisioned=provisioned)
+        except BaseException:
+            scratch.remove()
+            raise
+
+    async def _open(self, number: int, scratch: Scratch, on_change: Callable[[], None], *, provisioned: bool) -> Opened:
+        """Its Runtime API listens before anything is started: clients do not survive a refused connection."""
         host = self._host
         sock, self._first = self._first or listen(ANY_PORT), None
         address = bound(sock)
@@ -91,7 +102,7 @@ class ListeningEnvironments:
             kind = InitializationType.PROVISIONED
         credentials = own_credentials(host.environ) if host.settings.snapshots.snap_start else None
         identity = Identity(number, host.settings.log_stream_of(number), kind, credentials)
-        commands = self._commands(identity, address)
+        commands = self._commands(identity, address, scratch)
         launcher: Launcher = ProcessLauncher(commands, host.reaper, lambda: self._orphans.end(address))
         runtime = commands[RUNTIME_PARTY]
         prepared = await self._backend.prepare(runtime.environ, runtime.cwd, framed_log=runtime.framed_log)
@@ -119,22 +130,25 @@ class ListeningEnvironments:
             await listener.stop()
             self._own_ports.discard(port)
             self._orphans.forget(address)
+            await asyncio.to_thread(scratch.remove)
 
         return Opened(environment, close, restored=prepared is not None)
 
-    def _commands(self, identity: Identity, api: str) -> Mapping[Party, Command]:
+    def _commands(self, identity: Identity, api: str, scratch: Scratch) -> Mapping[Party, Command]:
         """What to start for the runtime, and for each external extension."""
         host = self._host
-        runtime = runtime_environ(host.settings, host.command, host.environ, api, identity)
+        runtime = {**runtime_environ(host.settings, host.command, host.environ, api, identity), **scratch.environ}
         extension = extension_environ(runtime)
         # Frames keep messages of several lines whole for subscribers; without any, one pipe keeps all lines in order.
         # Several workers have no frames on AWS either, but a socket that keeps their lines apart.
         words, cwd, workers = host.command.words, host.command.cwd, host.settings.max_concurrency is not None
         framed = bool(self._external) and not workers
-        commands = {RUNTIME_PARTY: Command(words, cwd, runtime, framed_log=framed, log_socket=workers)}
+        commands = {
+            RUNTIME_PARTY: Command(words, cwd, runtime, framed_log=framed, log_socket=workers, enter=scratch.enter)
+        }
         for name, words in self._external.items():
             told = {"RAPID_EXTENSION_NAME": name} if name in host.settings.shipped_extensions else {}
-            commands[Party(name)] = Command(words, cwd, extension | told)
+            commands[Party(name)] = Command(words, cwd, extension | told, enter=scratch.enter)
         return commands
 
 

@@ -37,6 +37,7 @@ class Command:
         environ: its environment.
         framed_log: give it a second pipe for framed logs, named by `_LAMBDA_TELEMETRY_LOG_FD`.
         log_socket: offer it a socket for the output of processes that it forks as workers.
+        enter: what the new process does ahead of its command.
     """
 
     words: Sequence[str]
@@ -44,6 +45,7 @@ class Command:
     environ: Mapping[str, str]
     framed_log: bool = False
     log_socket: bool = False
+    enter: Callable[[], None] | None = None
 
 
 class PipedProcess:
@@ -138,6 +140,8 @@ class ChildProcess(PipedProcess):
             pid, pipes, log_socket = _started(command)
         except OSError as error:
             raise LaunchError(f"fork/exec {command.words[0]}: {(error.strerror or str(error)).lower()}") from error
+        except subprocess.SubprocessError as error:  # of `enter`; more is not known here
+            raise LaunchError(f"fork/exec {command.words[0]}: its /tmp cannot be mounted") from error
         super().__init__(pid, pipes, sink, on_exit, floor_kib, log_socket)
         reaper.watch(pid, self.exited)
         with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w") as file:
@@ -168,6 +172,7 @@ def _started(command: Command) -> tuple[int, list[Pipe], LogSocket | None]:
                 stdout=output,
                 stderr=output,
                 pass_fds=framed,
+                preexec_fn=command.enter,  # it takes no lock, whatever rapid's threads are doing
                 process_group=0,
                 restore_signals=True,
             )

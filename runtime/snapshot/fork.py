@@ -7,7 +7,7 @@ import sys
 
 from ..connection import split_address
 from ..logs import log
-from ..paths import library_module
+from ..paths import library_module, loaded_library_module
 from .messages import RefusedError
 
 TYPE_CHECKING = False
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .output import Output
 
 _ADDRESS = "AWS_LAMBDA_RUNTIME_API"
+_TEMPORARY = "TMPDIR"
 _FRAMED_LOG = "_LAMBDA_TELEMETRY_LOG_FD"
 
 
@@ -90,6 +91,8 @@ class Fork:
     def take_over(self) -> None:
         """Become the process that was asked for: a group of its own, its environment, its working directory."""
         os.setpgid(0, 0)
+        if _TEMPORARY in self._changes:
+            _forget_temporary_folder()
         for name, value in self._changes.items():
             if value is None:
                 os.environ.pop(name, None)
@@ -101,6 +104,13 @@ class Fork:
                 os.chdir(self._cwd)
             except OSError as error:
                 sys.stderr.write(f"runtime: the working directory stays that of the snapshot: {error}\n")
+
+
+def _forget_temporary_folder() -> None:
+    """Have `tempfile` ask again where temporary files go, unless the function has told it."""
+    tempfile: Any = loaded_library_module("tempfile")
+    if tempfile is not None and tempfile.tempdir == os.environ.get(_TEMPORARY, "/tmp"):  # noqa: S108
+        tempfile.tempdir = None
 
 
 def _collect(pid: int) -> None:

@@ -567,3 +567,20 @@ def test_the_function_does_not_see_where_the_template_listens(tmp_path: Path) ->
     source = "import os\nseen = 'RAPID_TEMPLATE_SOCKET' in os.environ\ndef handler(event, context): return seen"
     with template(write(tmp_path, app=source)) as running:
         assert serve(running, Event()) == [False]
+
+
+@pytest.mark.parametrize(("set_by_function", "expected"), [("", "own"), ("tempfile.tempdir = '/var/tmp'", "/var/tmp")])
+def test_a_fork_has_temporary_files_where_it_is_told(tmp_path: Path, set_by_function: str, expected: str) -> None:
+    source = f"""
+import tempfile
+tempfile.gettempdir()
+{set_by_function}
+def handler(event, context):
+    return tempfile.gettempdir()
+"""
+    own = tmp_path / "own"
+    own.mkdir()
+    with template(write(tmp_path, app=source), TMPDIR=str(tmp_path)) as running:
+        (told,) = serve(running, Event("1"), environ={"TMPDIR": str(own)})
+        assert told == (str(own) if expected == "own" else expected)
+        assert serve(running, Event("1")) == [str(tmp_path) if expected == "own" else expected]

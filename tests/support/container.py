@@ -89,11 +89,15 @@ class Engine:
             words: the handler, or another command of the image.
             flags: further words for the engine.
             ready: wait until it answers.
-            env: environment variables.
+            env: environment variables; there is one execution environment unless they say otherwise.
         """
         name = f"rapid-test-{uuid.uuid4().hex}"
         port = () if any(flag.startswith("--network") for flag in flags) else ("--publish", "127.0.0.1::8080")
-        variables = [word for key, value in env.items() for word in ("--env", f"{key}={value}")]
+        variables = [
+            word
+            for key, value in {"RAPID_MAX_ENVIRONMENTS": "1", **env}.items()
+            for word in ("--env", f"{key}={value}")
+        ]
         try:
             self.run("run", "--detach", "--name", name, *port, *variables, *flags, image, *words)
             container = Container(self, name)

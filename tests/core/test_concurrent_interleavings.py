@@ -41,9 +41,7 @@ class ConcurrentInterleavings(Interleavings):
         self.polls -= 1
         self.held.append(attempt)
 
-    @precondition(lambda self: RUNTIME_PARTY in self.processes)
-    @rule()
-    def runtime_asks_for_next(self) -> None:
+    def asks_for_next(self) -> None:
         before = len(self.steps.history)
         self.polls += 1
         self.attempt("next")

@@ -15,7 +15,7 @@ from rapid.core.effects import RUNTIME_PARTY, Effect, Party
 from rapid.core.errors import Refused, extension_launch_failed
 from rapid.core.initialisation import InitializationType
 from rapid.core.invocation import Attempt
-from rapid.core.machine import ExtensionInput, RuntimeState
+from rapid.core.machine import ExtensionInput, ExtensionState, RuntimeState
 from rapid.core.phase import Phase
 from tests.core.steps import Steps
 
@@ -42,12 +42,18 @@ KINDS: Mapping[str, Callable[..., Steps]] = {
 }
 
 
+RARELY = sampled_from([True, *[False] * 11])
+"""What ends an environment happens in few steps, or else hardly any environment would come to work."""
+
+
 class Interleavings(RuleBasedStateMachine):
     """Any input at any time; the shell's part (a process exists from Launch to its exit) is played faithfully."""
 
     MOST = 1
-    RESTORES = True
     """Invocations that may be open at once."""
+
+    RESTORES = True
+    """Whether there may be a snapshot point."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -167,11 +173,17 @@ class Interleavings(RuleBasedStateMachine):
     @precondition(lambda self: RUNTIME_PARTY in self.processes)
     @rule()
     def runtime_asks_for_next(self) -> None:
+        self.asks_for_next()
+
+    def asks_for_next(self) -> None:
         self.attempt("next")
 
     @precondition(lambda self: RUNTIME_PARTY in self.processes and self.RESTORES)
     @rule()
     def runtime_comes_to_the_snapshot_point(self) -> None:
+        self.comes_to_the_snapshot_point()
+
+    def comes_to_the_snapshot_point(self) -> None:
         before, self.restore_parked = self.restore_parked, True
         size = len(self.steps.history)
         try:
@@ -188,14 +200,33 @@ class Interleavings(RuleBasedStateMachine):
         self.carry_out(self.steps.restore())
 
     @precondition(lambda self: RUNTIME_PARTY in self.processes)
-    @rule()
-    def runtime_fails_to_initialise(self) -> None:
-        self.attempt("init_error")
+    @rule(now=RARELY)
+    def runtime_fails_to_initialise(self, now: bool) -> None:
+        if now:
+            self.attempt("init_error")
 
     @precondition(lambda self: RUNTIME_PARTY in self.processes and self.RESTORES)
-    @rule()
-    def runtime_fails_to_restore(self) -> None:
-        self.attempt("restore_error")
+    @rule(now=RARELY)
+    def runtime_fails_to_restore(self, now: bool) -> None:
+        if now:
+            self.attempt("restore_error")
+
+    @precondition(lambda self: self.processes)
+    @rule(asks_for=sampled_from(["next", "restore_next"]))
+    def all_do_what_is_expected(self, asks_for: str) -> None:
+        """So that more runs come as far as work, and through it."""
+        for one in list(self.steps.machine.extensions):
+            if one.state is ExtensionState.STARTED and Party(one.name) in self.processes:
+                self.attempt("register", one.name, "INVOKE", "SHUTDOWN")
+            elif one.state in (ExtensionState.REGISTERED, ExtensionState.RUNNING):
+                self.asks(one.name)
+        state = self.steps.machine.runtime_state
+        if state is RuntimeState.STARTED and asks_for == "restore_next" and self.RESTORES:
+            self.comes_to_the_snapshot_point()
+        elif state in (RuntimeState.STARTED, RuntimeState.RESTORING, RuntimeState.RESPONSE_SENT):
+            self.asks_for_next()
+        elif state is RuntimeState.RUNNING:
+            self.attempt("respond", self.invoked)
 
     @precondition(lambda self: RUNTIME_PARTY in self.processes)
     @rule(call=sampled_from(["respond", "fail"]), back=integers(0, 1))
@@ -210,6 +241,9 @@ class Interleavings(RuleBasedStateMachine):
     @precondition(lambda self: self.processes)
     @rule(name=sampled_from(NAMES))
     def extension_asks_for_next(self, name: str) -> None:
+        self.asks(name)
+
+    def asks(self, name: str) -> None:
         parked = self.parked | {f"{name}-id"}
         before, self.parked = self.parked, parked
         size = len(self.steps.history)
@@ -222,15 +256,26 @@ class Interleavings(RuleBasedStateMachine):
             self.carry_out(effects)
 
     @precondition(lambda self: self.processes)
-    @rule(name=sampled_from(NAMES), given=sampled_from([ExtensionInput.INIT_ERROR, ExtensionInput.EXIT_ERROR]))
-    def extension_fails(self, name: str, given: ExtensionInput) -> None:
-        self.attempt("reports_error", given, name)
+    @rule(
+        name=sampled_from(NAMES),
+        given=sampled_from([ExtensionInput.INIT_ERROR, ExtensionInput.EXIT_ERROR]),
+        now=RARELY,
+    )
+    def extension_fails(self, name: str, given: ExtensionInput, now: bool) -> None:
+        if now:
+            self.attempt("reports_error", given, name)
 
     @precondition(lambda self: self.processes)
-    @rule(which=integers(0, 2), status=sampled_from([0, 1, -9]))
-    def a_process_leaves(self, which: int, status: int) -> None:
+    @rule(which=integers(0, 2), status=sampled_from([0, 1, -9]), now=RARELY)
+    def a_process_leaves(self, which: int, status: int, now: bool) -> None:
         standing = sorted(self.processes, key=lambda party: party.extension or "")
-        self.leaves(standing[which % len(standing)], status)
+        if now:
+            self.leaves(standing[which % len(standing)], status)
+
+    @precondition(lambda self: self.killed)
+    @rule()
+    def a_killed_process_is_gone(self) -> None:
+        self.leaves(min(self.killed, key=lambda party: party.extension or ""), -9)
 
     def leaves(self, party: Party, status: int) -> None:
         self.processes.discard(party)
@@ -238,8 +283,10 @@ class Interleavings(RuleBasedStateMachine):
         self.carry_out(self.steps.exited(status, party.extension))
 
     @precondition(lambda self: self.steps.phase() is Phase.INIT and self.processes)
-    @rule()
-    def an_extension_cannot_be_started(self) -> None:
+    @rule(now=RARELY)
+    def an_extension_cannot_be_started(self, now: bool) -> None:
+        if not now:
+            return
         started = {one.name for one in self.steps.machine.extensions if one.state.value == "Started"}
         for party in sorted(self.processes - {RUNTIME_PARTY}, key=lambda party: party.extension or ""):
             if party.extension in started:
@@ -255,15 +302,17 @@ class Interleavings(RuleBasedStateMachine):
         self.steps.now = max(self.steps.now, self.due)
         self.carry_out(self.steps.deadline())
 
-    @rule()
-    def memory_runs_out(self) -> None:
-        self.carry_out(self.steps.keep(self.steps.machine.over_memory(self.steps.now)))
+    @rule(now=RARELY)
+    def memory_runs_out(self, now: bool) -> None:
+        if now:
+            self.carry_out(self.steps.keep(self.steps.machine.over_memory(self.steps.now)))
 
     @precondition(lambda self: not self.stopped)
-    @rule()
-    def stop(self) -> None:
-        self.stopped = True
-        self.carry_out(self.steps.stop())
+    @rule(now=RARELY)
+    def stop(self, now: bool) -> None:
+        if now:
+            self.stopped = True
+            self.carry_out(self.steps.stop())
 
     # What holds
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.support.container import Container, Engine
-from tests.support.program import until
+from tests.support.program import call, until
 
 pytestmark = pytest.mark.container
 
@@ -34,6 +34,13 @@ def test_the_check_follows_the_flags_of_the_first_process(engine: Engine, functi
     words = ("--runtime-interface-emulator-address", ":8082", "/var/runtime/bootstrap", "app.handler")
     with engine.running(function, *words, flags=("--entrypoint", "aws-lambda-rie"), ready=False) as container:
         container.said("invoke at http://0.0.0.0:8082")
+        assert container.exec(*CHECK).returncode == 0
+
+
+def test_the_check_follows_a_health_path_that_is_renamed(engine: Engine, function: str) -> None:
+    words = ("--health-path", "/alive", "/var/runtime/bootstrap", "app.handler")
+    with engine.running(function, *words, flags=("--entrypoint", "rapid")) as container:
+        assert call(container.address, "GET", "/healthz").status == 404
         assert container.exec(*CHECK).returncode == 0
 
 

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.server.played import begin
 from tests.server.test_command import rapid, refused
 from tests.server.test_lifecycle import APP
-from tests.support.program import Program, call, running, until
+from tests.support.program import ANY_PORT, Program, call, running, until
 
 
 @pytest.fixture
@@ -109,4 +109,34 @@ def test_what_is_neither_a_path_nor_an_address_is_refused(task: Path, value: str
 
 
 def test_an_address_that_cannot_be_had_is_refused(task: Path) -> None:
-    refused(rapid(task, "--metrics", "192.0.2.1:9100", "app.handler"), "--metrics", "192.0.2.1:9100")
+    refused(rapid(task, *ANY_PORT, "--metrics", "192.0.2.1:9100", "app.handler"), "--metrics", "192.0.2.1:9100")
+
+
+def test_throttled_callers_are_counted_by_reason_and_not_as_invocations(task: Path) -> None:
+    env = {"RAPID_METRICS": "/metrics", "RAPID_RESERVED_CONCURRENCY": "0"}
+    with running("app.handler", task, **env) as program:
+        assert [program.invoke({}).status for _ in range(2)] == [429, 429]
+        found = scraped(program.invoke_address)
+    assert found["rapid_throttles_total{ReservedFunctionConcurrentInvocationLimitExceeded}"] == 2
+    assert found["rapid_invocations_total"] == 0
+
+
+def test_provisioned_environments_and_what_spills_over_are_counted(task: Path) -> None:
+    env = {
+        "RAPID_METRICS": "/metrics",
+        "RAPID_PROVISIONED_CONCURRENCY": "1",
+        "RAPID_MAX_ENVIRONMENTS": "2",
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": "60",
+    }
+    with running("app.handler", task, **env) as program:
+        until(lambda: scraped(program.invoke_address)["rapid_environments{idle}"] == 1, "it to be idle")
+        first = begin(program.invoke, {"until": "done"})
+        until(lambda: scraped(program.invoke_address)["rapid_concurrent_executions"] == 1, "the first to run")
+        assert program.invoke({}).status == 200
+        (task / "done").touch()
+        assert first.result().status == 200
+        until(lambda: scraped(program.invoke_address)["rapid_invocations_total"] == 2, "both to be over")
+        found = scraped(program.invoke_address)
+    assert found["rapid_provisioned_concurrency_invocations_total"] == 1
+    assert found["rapid_provisioned_concurrency_spillover_invocations_total"] == 1
+    assert found["rapid_queue_wait_seconds_count"] == 1

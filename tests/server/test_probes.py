@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from tests.server.played import begin
 from tests.server.test_lifecycle import APP
 from tests.server.test_shutdown import refuses
 from tests.server.wire import connected, request
-from tests.support.program import Program, Reply, call, running, until
+from tests.support.program import Program, Reply, call, environ, running, until
 
 INVOKE = "/2015-03-31/functions/function/invocations"
 HELD = """
@@ -141,3 +143,53 @@ def test_the_drain_does_not_wait_longer_than_it_may(task: Path) -> None:
         program.said("^START")
         assert program.stop() == 0
         assert (long.result().status, long.result().headers["x-amzn-errortype"]) == (500, "ServiceException")
+
+
+def test_at_capacity_means_all_environments(task: Path) -> None:
+    env = {"RAPID_READY_AT_CAPACITY": "off", "RAPID_MAX_ENVIRONMENTS": "2", "AWS_LAMBDA_FUNCTION_TIMEOUT": "60"}
+    with running("app.handler", task, **env) as program:
+        until(lambda: ready(program).status == 200, "it to be ready")
+        callers = [begin(program.invoke, {"until": "done"})]
+        program.said("^START")
+        assert told(ready(program)) == (200, None)  # a second environment may be started
+        callers.append(begin(program.invoke, {"until": "done"}))
+        until(lambda: told(ready(program)) == (503, "no environment is free"), "both to be taken")
+        (task / "done").touch()
+        assert [caller.result().status for caller in callers] == [200, 200]
+        until(lambda: ready(program).status == 200, "it to be ready again")
+
+
+def test_a_failed_init_is_tried_again_while_somebody_asks_whether_it_is_ready(task: Path) -> None:
+    (task / "app.py").write_text(HELD)
+    (task / "go").touch()
+    (task / "fail").touch()
+    with running("app.handler", task) as program:
+        until(lambda: told(ready(program)) == (503, "init has failed"), "the init to fail")
+        (task / "fail").unlink()
+        until(lambda: ready(program).status == 200, "the init to be tried again", 60)
+        assert program.invoke({}).status == 200
+
+
+def test_requests_that_wait_behind_another_on_their_connection_are_answered_before_it_closes(task: Path) -> None:
+    env = {"RAPID_DRAIN_GRACE": "60", "AWS_LAMBDA_FUNCTION_TIMEOUT": "60"}
+    with running("app.handler", task, **env) as program, connected(program.invoke_address) as kept:
+        kept.send(request("POST", INVOKE, b'{"until": "done"}') + request("POST", INVOKE, b"{}"))
+        program.said("^START")
+        program.process.send_signal(signal.SIGTERM)
+        until(lambda: told(ready(program)) == (503, "draining"), "the shutdown to begin")
+        (task / "done").touch()
+        assert kept.reply().status == 200
+        reply = kept.reply()
+        assert (reply.status, reply.headers["connection"]) == (200, "close")
+        assert kept.ends()
+        assert program.stop() == 0
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/live"])
+def test_the_images_health_check_asks_where_the_variables_say(task: Path, path: str) -> None:
+    with running("app.handler", task, RAPID_HEALTH_PATH=path) as program:
+        told_port = {"PORT": program.invoke_address.rpartition(":")[2]}
+        for asked, code in ((path, 0), ("/elsewhere", 1)):
+            env = environ(**told_port, RAPID_HEALTH_PATH=asked)
+            done = subprocess.run([sys.executable, "-m", "rapid.healthcheck"], env=env, capture_output=True, text=True)
+            assert (done.returncode, bool(done.stderr)) == (code, bool(code))

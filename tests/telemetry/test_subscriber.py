@@ -332,3 +332,19 @@ def test_every_event_is_delivered_once_and_in_order_or_counted_as_dropped(steps:
         assert subscriber.waiting == 0
 
     play(scenario)
+
+
+def test_whoever_counts_losses_is_told_of_each_as_it_happens() -> None:
+    async def run() -> None:
+        clock, taker, lost = Clock(), Taker(), list[int]()
+        taker.always = NotDelivered("no", ATTEMPTS)
+        subscriber = Subscriber(taker, BUFFERING, call_later=clock.call_later, on_lost=lost.append)
+        subscriber.lose(5, 100)
+        for event in numbers(0, 3):
+            subscriber.publish(event)
+        assert lost == [5]
+        await subscriber.flush(1)
+        assert lost == [5, 3]
+        await subscriber.close()
+
+    asyncio.run(run())

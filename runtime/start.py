@@ -35,6 +35,7 @@ def start(arguments: list[str], inherited_path: list[str]) -> NoReturn:
     try:
         client = _new_client(environ)
         name = _handler_name(arguments, environ)
+        template = environ.pop("RAPID_TEMPLATE_SOCKET", None)  # no affair of user code
         worker = _become_worker(client, environ)
         sys.path[:] = user_path(environ, inherited_path)
         logs.flush_each_write()
@@ -43,7 +44,6 @@ def start(arguments: list[str], inherited_path: list[str]) -> NoReturn:
         if worker is not None:
             worker.take_up(encoder)
             worker.run(_load(name, worker.client, encoder), encoder)
-        template = environ.pop("RAPID_TEMPLATE_SOCKET", None)
         handler = _load(name, client, encoder)
         if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
             from .snapshot.restoring import pass_snapshot

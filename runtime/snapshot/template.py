@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ..client import RuntimeClient
     from .messages import Request
+    from .vgetrandom import States
 
     NewClient = Callable[[Mapping[str, str]], RuntimeClient]
 
@@ -64,6 +65,7 @@ class Template:
         self._path = path
         self._channels: dict[int, Channel] = {}
         self._api: int | None = None
+        self._states: States | None = None  # since it is ready for the disk
 
     def wait(self, client: RuntimeClient, new_client: NewClient) -> RuntimeClient:
         """Be the snapshot: returns in each process that is forked, and in this one if the Runtime API restores it.
@@ -81,9 +83,9 @@ class Template:
         self._api = client.ask_to_be_restored()
         fork = self._serve()
         if fork is None:
-            client.wait_to_be_restored()
             _remove(self._path)
             self._leave()
+            client.wait_to_be_restored()
         else:
             fork.take_over()
             self._loops.make_own()
@@ -151,6 +153,8 @@ class Template:
 
     def _fork(self, request: Request, channel: Channel) -> Fork | None:
         fork = Fork(request)
+        if self._states is not None:
+            self._states.wipe_in_forks()
         if not fork.split(channel, self._output):
             self._forget(channel)  # it is the new process' now
             return None
@@ -162,6 +166,9 @@ class Template:
 
     def _quiesce(self, channel: Channel) -> None:
         """Let go of what is outside of this process, which is about to be written to disk."""
+        from .vgetrandom import States
+
+        self._states = States()
         self._client.disconnect()
         self._api = None
         log.write_to(None)
@@ -172,6 +179,7 @@ class Template:
         for other in [*self._channels.values()]:
             if other is not channel:
                 self._forget(other)
+        self._states.wipe()
         channel.send({"ok": True})
         self._forget(channel)
 

@@ -193,6 +193,13 @@ class Images:
                     self._engine.build(f"{PREFIX}:{name}", ROOT, "--target", name)
         return f"{PREFIX}:{target}"
 
+    def criu(self) -> str:
+        """The project's image with criu."""
+        with self._once("criu") as first:
+            if first:
+                self._engine.build(f"{PREFIX}:criu", ROOT, "--target", "python-criu")
+        return f"{PREFIX}:criu"
+
     def default(self) -> str:
         """The image that is built when no target is named."""
         with self._once("default") as first:

@@ -13,7 +13,7 @@ from rapid.core.effects import Effect
 from rapid.core.environment import EnvironmentLifecycle
 from rapid.core.initialisation import Initialisation, InitializationType
 from rapid.core.invocation import Invocation, Outcome
-from rapid.core.machine import RuntimeInput, RuntimeState, move
+from rapid.core.machine import RuntimeInput, RuntimeState
 from rapid.core.phase import Phase
 from rapid.core.restoration import Restoration
 from rapid.core.standing import Standing
@@ -125,9 +125,8 @@ class Lifecycle(EnvironmentLifecycle):
         return Initialisation(now, self._initialization_type, self._timeout, inside_invocation=inside)
 
     def _restore(self, now: float) -> list[Effect]:
-        self._standing.runtime = move(RuntimeState.RESTORE_READY, RuntimeInput.RESTORE)
         self._preparing = Restoration(now, opening=False)
-        return [self._preparing.start(), do.SetDeadline(self._preparing.limit), do.Restore()]
+        return [self._preparing.start(), do.SetDeadline(self._preparing.limit), *self._standing.restore()]
 
     def _hand_over(self, now: float) -> list[Effect]:
         self._invoked = True

@@ -64,13 +64,20 @@ class Standing:
 
     def hand_over(self, attempt: Attempt) -> list[Effect]:
         """The event goes to the runtime, and to every extension that registered for it."""
-        self.runtime = move(RuntimeState.READY, RuntimeInput.INVOKE)
+        assert self.runtime is not None  # it has asked
+        self.runtime = move(self.runtime, RuntimeInput.INVOKE)
         done: list[Effect] = [do.Deliver(attempt)]
         for extension in self.extensions:
             if extension.wants(INVOKE):
                 extension.move(ExtensionInput.INVOKE)
                 done.append(do.Notify(extension.identifier, do.InvokeEvent(attempt)))
         return done
+
+    def restore(self) -> list[Effect]:
+        """The runtime goes on from its snapshot point."""
+        assert self.runtime is not None  # it waits there
+        self.runtime = move(self.runtime, RuntimeInput.RESTORE)
+        return [do.Restore()]
 
     def clear(self) -> None:
         """Nobody is left."""

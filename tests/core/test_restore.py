@@ -277,6 +277,17 @@ def test_its_extensions_start_and_register_first() -> None:
     assert steps.phase() is Phase.IDLE
 
 
+def test_it_is_over_when_the_runtime_and_all_extensions_are_done() -> None:
+    steps = restored("a")
+    steps.invoke()
+    steps.register("a", "INVOKE")
+    assert steps.asks("a") == [records.ExtensionStatus("a", "Ready", ("INVOKE",))]
+    assert steps.phase() is Phase.RESTORE
+    effects = steps.next()
+    assert only(records.RestoreReport, effects).status == "success"
+    assert only(do.Notify, effects).identifier == "a-id"
+
+
 def test_a_restored_environment_whose_extension_is_late_blames_no_hook() -> None:
     steps = restored("a")
     steps.start()

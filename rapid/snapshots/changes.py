@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 MOST_FILES = 10_000
 """Files below a task root that are looked at; of a larger one, those that come first."""
@@ -11,11 +11,17 @@ MOST_FILES = 10_000
 SKIPPED = frozenset({"__pycache__", "node_modules"})
 """Folders that are passed over, besides hidden ones: what is in them is made from the rest."""
 
-Prints = Mapping[str, tuple[int, int]]
-"""Path → size and time of the last change, ns; one that is not there has neither: -1 and 0."""
+CODE = (".py", ".so")
+"""Files that count also when they are new: one of them may be imported in another's place."""
+
+Print = tuple[int, int]
+"""Size of a file and time of its last change, ns; of one that is not there: -1 and 0."""
+
+Prints = Mapping[str, Print | None]
+"""Path → how a file stood; None for one that may change: the function has written it itself."""
 
 
-def prints(paths: Iterable[str]) -> dict[str, tuple[int, int]]:
+def prints(paths: Iterable[str]) -> dict[str, Print]:
     """How those files stand now."""
     return {path: _print(path) for path in paths}
 
@@ -30,20 +36,25 @@ def tree(root: str) -> list[str]:
     return found
 
 
+def come(known: Container[str], root: str) -> list[str]:
+    """Code that is in a task root and was not."""
+    return [path for path in tree(root) if path.endswith(CODE) and path not in known]
+
+
 def changed(before: Prints, root: str) -> str | None:
     """The first file that has changed, come or gone since; None when all is as it was.
 
     Args:
         before: how files stood.
-        root: the task root; a file that has come into it counts as well.
+        root: the task root.
     """
     for path, known in before.items():
-        if _print(path) != known:
+        if known is not None and _print(path) != known:
             return path
-    return next((path for path in tree(root) if path not in before), None)
+    return next(iter(come(before, root)), None)
 
 
-def _print(path: str) -> tuple[int, int]:
+def _print(path: str) -> Print:
     try:
         status = os.stat(path)
     except OSError:

@@ -112,13 +112,11 @@ class Forking:
     async def _made(self) -> None:
         host = self._new_host()
         try:
-            before = await asyncio.to_thread(self._files)
+            before = await asyncio.to_thread(lambda: changes.prints(changes.tree(self._root)))
             description = await host.start(lambda: self._died(host))
-            now = await asyncio.to_thread(self._files, description.files)
+            files = await asyncio.to_thread(self._files, before, description.files)
             if not host.alive:
                 raise TemplateError("it has left after its init")
-            # A file that it has loaded counts as it was before; others, which it may have written, as they are now.
-            files = now | {path: before[path] for path in description.files if path in before}
             self._template = Template(host, files, self._loop.time())
             _tell(description)
         except Unsupported as error:
@@ -131,8 +129,10 @@ class Forking:
             if self._template is None:
                 self._end(host)
 
-    def _files(self, loaded: list[str] | None = None) -> dict[str, tuple[int, int]]:
-        return changes.prints([*changes.tree(self._root), *(loaded or ())])
+    def _files(self, before: changes.Prints, loaded: list[str]) -> changes.Prints:
+        """What a template depends on: what it has loaded, and what was there before it."""
+        written = dict.fromkeys(changes.tree(self._root))
+        return written | changes.prints(loaded) | dict(before)
 
     # Losing it
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rapid import __version__
 from rapid.options import OPTIONS
-from rapid.snapshots.changes import tree
+from rapid.snapshots.changes import come
 
 FORMAT = 1
 MOST_HASHED = 64 * 1024 * 1024
@@ -66,7 +66,7 @@ class Conditions:
         cwd: where the function works.
         cpu: what the processor can do, by the kernel's names.
         libraries: path → size and time, of the interpreter and the libraries that are mapped into the process.
-        files: path → digest, of what the function has loaded and of its task root.
+        files: path → digest, of what the function has loaded, and of what was in its task root before.
         variables: name → digest, of the variables it was given that count.
         others: names of those that do not.
         salt: of these digests.
@@ -127,13 +127,13 @@ class Place:
     environ: Mapping[str, str]
 
 
-def gather(place: Place, pid: int, loaded: Iterable[str]) -> Conditions:
+def gather(place: Place, pid: int, files: Iterable[str]) -> Conditions:
     """The conditions of a process that is about to be written to disk.
 
     Args:
         place: where that is.
         pid: its number.
-        loaded: what the function has loaded.
+        files: what the function has loaded, and what was in its task root before.
 
     Raises:
         NotGatherable: one of them cannot be read.
@@ -143,7 +143,7 @@ def gather(place: Place, pid: int, loaded: Iterable[str]) -> Conditions:
         **_here(place),
         cpu=sorted(cpu_flags()),
         libraries={path: _stamp(path) for path in _mapped(pid)},
-        files=_digests(dict.fromkeys([*tree(place.root), *loaded])),
+        files=_digests(dict.fromkeys(files)),
         variables={name: digest_of(salt, value) for name, value in place.environ.items() if counts(name, value)},
         others=[name for name, value in place.environ.items() if not counts(name, value)],
         salt=salt,
@@ -162,7 +162,7 @@ def reasons(conditions: Conditions, place: Place) -> list[str]:
         found.append(f"the processor has no {', '.join(missing)}")
     found += [f"{path} is another" for path, known in conditions.libraries.items() if _stamp(path) != known]
     found += [f"{path} has changed" for path, known in conditions.files.items() if not _still(path, known)]
-    found += [f"{path} has come" for path in tree(place.root) if path not in conditions.files]
+    found += [f"{path} has come" for path in come(conditions.files, place.root)]
     return found + _variables(conditions, place.environ)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rapid.snapshots import manifest
+from rapid.snapshots.changes import tree
 from rapid.snapshots.criu import Criu, CriuError
 from rapid.snapshots.hosts import InitialisedHost, Unsupported
 from rapid.snapshots.manifest import Manifest, NotGatherable, Place
@@ -40,9 +41,10 @@ async def take(host: InitialisedHost, criu: Criu, store: Store, place: Place) ->
     try:
         version = await criu.version()
         await asyncio.to_thread(raise_numbers, FIRST_PID)
+        before = await asyncio.to_thread(tree, place.root)
         description = await host.start(lambda: None)
         place = replace(place, criu=version, environ=host.environ)
-        conditions = await asyncio.to_thread(manifest.gather, place, description.pid, description.files)
+        conditions = await asyncio.to_thread(manifest.gather, place, description.pid, [*before, *description.files])
         await host.client.quiesce()
         with store.writing() as images:
             await _dump(criu, description, images)

@@ -308,6 +308,7 @@ def test_files_that_belong_to_nobody_do_not_count(root: Path) -> None:
             (root / "__pycache__" / "app.pyc").write_text("")
             (root / ".git").mkdir()
             (root / ".git" / "HEAD").write_text("")
+            (root / "written.log").write_text("by the function itself")
             assert await made.run("print(1)") == (0, b"1\n")
 
     uvloop.run(main())

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rapid.snapshots import manifest
+from rapid.snapshots.changes import tree
 from rapid.snapshots.manifest import Manifest, Place, counts, gather, reasons, same_variables
 from rapid.snapshots.store import Broken, Store
 
@@ -25,19 +26,20 @@ def place(tmp_path: Path) -> Place:
 
 
 def test_nothing_is_stale_where_nothing_has_changed(place: Place) -> None:
-    conditions = gather(place, os.getpid(), [__file__])
+    conditions = gather(place, os.getpid(), [__file__, *tree(place.root)])
     assert reasons(conditions, replace(place, environ={**GIVEN, "HOSTNAME": "second"})) == []
     assert "hush" not in repr(conditions)
 
 
 def test_every_reason_is_named(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    conditions = replace(gather(place, os.getpid(), []), kernel="1.2.3", cpu=["antigravity"])
+    conditions = replace(gather(place, os.getpid(), tree(place.root)), kernel="1.2.3", cpu=["antigravity"])
     root = Path(place.root)
     stamp = (root / "app.py").stat()
     (root / "app.py").write_text("two")
     os.utime(root / "app.py", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # as a build does that knows one time only
     (root / "data.bin").unlink()
     (root / "new.py").write_text("")
+    (root / "written.log").write_text("")
     environ = {"SECRET": "other", "HOSTNAME": "first", "NEW": "1", "LINK_SERVICE_HOST": "10.0.0.2"}
     elsewhere = replace(place, criu="4.2", handler="app.other", environ=environ)
     assert reasons(conditions, elsewhere) == [
@@ -55,7 +57,7 @@ def test_every_reason_is_named(place: Place, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_interpreter_and_its_libraries_count(place: Place) -> None:
-    conditions = gather(place, os.getpid(), [])
+    conditions = gather(place, os.getpid(), tree(place.root))
     executable = os.path.realpath(f"/proc/{os.getpid()}/exe")
     assert executable in conditions.libraries
     other = replace(conditions, libraries={**conditions.libraries, executable: "1 1"})
@@ -64,7 +66,7 @@ def test_the_interpreter_and_its_libraries_count(place: Place) -> None:
 
 def test_files_beyond_what_is_looked_into_count_by_size_and_time(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifest, "MOST_HASHED", 10)
-    conditions = gather(place, os.getpid(), [])
+    conditions = gather(place, os.getpid(), tree(place.root))
     data = Path(place.root, "data.bin")
     assert conditions.files[str(data)].startswith("100 ")
     data.write_bytes(b"y" * 101)
@@ -92,7 +94,7 @@ def test_variables_that_must_be_the_same(name: str, value: str, expected: bool) 
 
 
 def test_variables_that_a_restored_process_has(place: Place) -> None:
-    conditions = gather(place, os.getpid(), [])
+    conditions = gather(place, os.getpid(), tree(place.root))
     assert same_variables(conditions, {"SECRET": "hush", "HOSTNAME": "second", "NEW": "1"}) == {
         "SECRET": "hush",
         "GONE": None,
@@ -104,7 +106,7 @@ def test_variables_that_a_restored_process_has(place: Place) -> None:
 def publish(store: Store, place: Place, content: bytes = b"image") -> Path:
     with store.writing() as images:
         (images / "pages.img").write_bytes(content)
-        conditions = gather(place, os.getpid(), [])
+        conditions = gather(place, os.getpid(), tree(place.root))
         store.publish(Manifest(images.name, store.contents(images), 5001, "/tmp/x/socket", conditions))
     return images
 

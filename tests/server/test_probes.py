@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import signal
 import subprocess
 import sys
@@ -183,6 +184,35 @@ def test_requests_that_wait_behind_another_on_their_connection_are_answered_befo
         assert (reply.status, reply.headers["connection"]) == (200, "close")
         assert kept.ends()
         assert program.stop() == 0
+
+
+STREAMING = """
+import os, time
+def handler(event, context):
+    yield "first"
+    while not os.path.exists("done"):
+        time.sleep(0.01)
+    yield "last"
+"""
+
+
+def test_a_stream_that_began_before_sigterm_comes_to_its_end(task: Path) -> None:
+    (task / "app.py").write_text(STREAMING)
+    path = "/2021-11-15/functions/function/response-streaming-invocations"
+    env = {"RAPID_DRAIN_TIMEOUT": "60", "AWS_LAMBDA_FUNCTION_TIMEOUT": "60"}
+    with running("app.handler", task, **env) as program:
+        caller = http.client.HTTPConnection(program.invoke_address, timeout=20)
+        caller.request("POST", path, b"{}")
+        reply = caller.getresponse()
+        assert b"first" in reply.read1()
+        program.process.send_signal(signal.SIGTERM)
+        until(lambda: told(ready(program)) == (503, "draining"), "the shutdown to begin")
+        (task / "done").touch()
+        rest = reply.read()
+        assert b"last" in rest
+        assert b"InvokeComplete" in rest
+        assert program.process.wait(20) == 0
+        caller.close()
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/live"])

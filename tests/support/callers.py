@@ -24,7 +24,11 @@ class Kept:
 
     def kept(self) -> bool:
         """Whether the next request goes over the same connection; one that the server has closed is let go of."""
-        if self._connection.sock and select.select([self._connection.sock], [], [], 0)[0]:
+        if self._connection.sock is None:
+            return False
+        poll = select.poll()  # `select` knows no descriptor above 1023
+        poll.register(self._connection.sock, select.POLLIN)
+        if poll.poll(0):
             self.close()
         return self._connection.sock is not None
 

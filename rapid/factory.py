@@ -121,6 +121,7 @@ class ListeningEnvironments:
         )
         port = sock.getsockname()[1]
         self._own_ports.add(port)
+        self._orphans.expect(address)
         listener = Listener(api, sock, RUNTIME_KEEP_ALIVE)
         await listener.start()
 

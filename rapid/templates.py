@@ -94,6 +94,7 @@ class Templates:
         )
         environment, api = self._compose(command, address, on_change)
         self._own_ports.add(port)
+        self._orphans.expect(address)
         listener = Listener(api, sock, RUNTIME_KEEP_ALIVE)
         await listener.start()
 

@@ -2,7 +2,8 @@
 
 All orphans become children of rapid. Whose one was is shown by its environment variables, which it has inherited: the
 address of the Runtime API is another one in each environment. What tells nothing belongs to nobody, and is ended when
-only one environment is left whose it could be.
+only one environment is left whose it could be. (What /proc shows are the variables that a process was started with. A
+fork of a template was started with the template's, and corrects the address there: runtime/snapshot/shown.py.)
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import os
 import signal
 
-from rapid.environments.proc import read
+from rapid.environments.proc import descendants, read
 from rapid.environments.reaper import Reaper
 
 VARIABLE = "AWS_LAMBDA_RUNTIME_API"
@@ -28,10 +29,13 @@ class Orphans:
         self._reaper = reaper
         self._addresses: set[str] = set()
 
+    def expect(self, address: str) -> None:
+        """There is an environment with that Runtime API address, until it is forgotten."""
+        self._addresses.add(address)
+
     def of(self, address: str) -> list[int]:
         """Those of the environment with that Runtime API address; of the only one there is, all that are no other's."""
-        self._addresses.add(address)
-        alone = len(self._addresses) == 1
+        alone = self._addresses == {address}
         found = []
         for pid in self._reaper.orphans():
             owner = _owner(pid)
@@ -40,10 +44,11 @@ class Orphans:
         return found
 
     def end(self, address: str) -> None:
-        """End those of an environment: everybody else of it has left."""
-        for pid in self.of(address):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+        """End those of an environment, with all that descends from them: everybody else of it has left."""
+        for orphan in self.of(address):
+            for pid in (orphan, *descendants(orphan)):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
 
     def forget(self, address: str) -> None:
         """That environment is gone for good."""

@@ -10,6 +10,7 @@ Imported only where `AWS_LAMBDA_INITIALIZATION_TYPE` is `snap-start`. Arrows poi
     loops, executors    its event loops and thread pools made its own
     fresh               randomness that two restores do not share
     vgetrandom          the kernel's generator in a process that is written to disk
+    shown               what /proc says of the new process
     contents            what a template has that a fork does not carry
     messages            one JSON line each way, descriptors beside it
 

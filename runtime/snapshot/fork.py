@@ -9,6 +9,7 @@ from ..connection import split_address
 from ..logs import log
 from ..paths import library_module, loaded_library_module
 from .messages import RefusedError
+from .shown import show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Fork:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+        show(_ADDRESS, os.environ[_ADDRESS])
         os.environ.pop(_FRAMED_LOG, None)
         if self._cwd is not None:
             try:

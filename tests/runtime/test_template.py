@@ -584,3 +584,26 @@ def handler(event, context):
         (told,) = serve(running, Event("1"), environ={"TMPDIR": str(own)})
         assert told == (str(own) if expected == "own" else expected)
         assert serve(running, Event("1")) == [str(tmp_path) if expected == "own" else expected]
+
+
+def test_proc_shows_whose_process_a_fork_is(tmp_path: Path) -> None:
+    source = """
+import os, signal, subprocess
+def shown(pid="self"):
+    with open(f"/proc/{pid}/environ") as file:
+        return [entry for entry in file.read().split("\\0") if entry.startswith(("AWS_LAMBDA_RUNTIME_API=", "V="))]
+def handler(event, context):
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+    told = [shown(), shown(pid), subprocess.check_output(["printenv", "AWS_LAMBDA_RUNTIME_API"], text=True).strip()]
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    return told
+"""
+    with template(write(tmp_path, app=source), V="kept") as running, Environment(running, Event("1")) as one:
+        one.go()
+        one.ended()
+        own = {f"AWS_LAMBDA_RUNTIME_API={one.api.address}", "V=kept"}
+        shown, inherited, executed = one.results[0]
+        assert ({*shown}, {*inherited}, executed) == (own, own, one.api.address)

@@ -19,7 +19,7 @@ from rapid.core import effects as do
 from rapid.core.effects import Effect
 from rapid.core.environment import EnvironmentLifecycle
 from rapid.core.errors import nobody_asks
-from rapid.core.initialisation import InitializationType
+from rapid.core.initialisation import Initialisation, InitializationType
 from rapid.core.invocation import Attempt, Invocation, Outcome
 from rapid.core.machine import RuntimeInput, RuntimeState
 from rapid.core.phase import Phase
@@ -67,11 +67,14 @@ class ConcurrentLifecycle(EnvironmentLifecycle):
     # Inputs from the scheduler
 
     def invoke(self, invocation: Invocation, invocation_id: str, now: float, epoch: float) -> list[Effect]:
-        """Take an invocation, as there is capacity; see `EnvironmentLifecycle.invoke`."""
+        """Take an invocation, as there is capacity; see `EnvironmentLifecycle.invoke`.
+
+        Where there is no process, it waits for an init, which has its own limit; its time begins behind it.
+        """
         if not self.capacity:
             raise RuntimeError(f"cannot invoke in phase {self.phase.value}: there is no capacity")
         absent, alone = self.phase is Phase.ABSENT, not self._work.open
-        self._waiting.append(self._work.begin(invocation, invocation_id, now, epoch))
+        self._waiting.append(self._work.begin(invocation, invocation_id, now, epoch, waits=absent))
         if absent:
             return self._launch(now)
         deadline: list[Effect] = [do.SetDeadline(self._timeout)] if alone else []  # else that of an earlier one is set
@@ -134,8 +137,13 @@ class ConcurrentLifecycle(EnvironmentLifecycle):
             done += [do.Deliver(attempt), *self._work.start(attempt)]
         return done
 
-    def _prepared(self, _: float) -> list[Effect]:
-        return [*self._hand_over(), *self._rest()]
+    def _beginning(self, now: float) -> Initialisation:
+        return Initialisation(now, InitializationType.MANAGED, self._timeout, inside_invocation=False)
+
+    def _prepared(self, now: float) -> list[Effect]:
+        self._waiting = deque(self._work.waited(now))
+        deadline: list[Effect] = [do.SetDeadline(self._timeout)] if self._waiting else []
+        return [*deadline, *self._hand_over(), *self._rest()]
 
     def _rested(self, _: float) -> list[Effect]:
         return []  # an invocation is over when it is answered

@@ -26,15 +26,17 @@ class Item:
         state: where the conversation about it stands: a worker has it from `RUNNING` on.
         due: monotonic seconds at which it times out.
         started: its start has been recorded.
+        waits: for an init, which has a time of its own: that of the attempt begins behind it.
     """
 
-    __slots__ = ("due", "progress", "started", "state")
+    __slots__ = ("due", "progress", "started", "state", "waits")
 
-    def __init__(self, progress: Progress, due: float) -> None:
+    def __init__(self, progress: Progress, due: float, *, waits: bool) -> None:
         self.progress = progress
         self.state = RuntimeState.READY
         self.due = due
         self.started = False
+        self.waits = waits
 
 
 class Works:
@@ -50,6 +52,7 @@ class Works:
         self._timeout = timeout
         self._items: dict[str, Item] = {}  # in the order in which they began, which is the order of their deadlines
         self._late: dict[str, None] = {}  # ids, oldest first
+        self._epoch = 0.0  # seconds to add to monotonic ones
 
     @property
     def open(self) -> bool:
@@ -66,11 +69,19 @@ class Works:
         """When the first of them times out, monotonic seconds."""
         return next((item.due for item in self._items.values()), None)
 
-    def begin(self, invocation: Invocation, invocation_id: str, now: float, epoch: float) -> Attempt:
-        """Take an invocation; arguments as for `EnvironmentLifecycle.invoke`."""
-        attempt = Attempt(invocation, invocation_id, int((epoch + self._timeout) * 1000))
-        self._items[invocation.request_id] = Item(Progress(attempt, now, self._timeout), now + self._timeout)
-        return attempt
+    def begin(self, invocation: Invocation, invocation_id: str, now: float, epoch: float, *, waits: bool) -> Attempt:
+        """Take an invocation; arguments as for `EnvironmentLifecycle.invoke`, and whether it waits for an init."""
+        self._epoch = epoch - now
+        progress = self._clock(invocation, invocation_id, now)
+        self._items[invocation.request_id] = Item(progress, now + self._timeout, waits=waits)
+        return progress.attempt
+
+    def waited(self, now: float) -> list[Attempt]:
+        """The init is over: the time of those begins that have waited for it; they."""
+        waiting = [item for item in self._items.values() if item.waits]
+        for item in waiting:
+            self._begun(item, now)
+        return [item.progress.attempt for item in waiting]
 
     def has(self, attempt: Attempt) -> bool:
         """Whether it has not been reported."""
@@ -144,11 +155,27 @@ class Works:
         """See `AnyWork.failed`."""
         if not self._items:
             return fault_of_nobody(error_type, why)
-        return [e for item in self._take_all() for e in failed(item.progress, status, error_type, why, now, NOTHING)]
+        done: list[Effect] = []
+        for item in self._take_all():
+            ended = "error" if item.waits else status  # its own time has not begun
+            done += failed(self._begun(item, now), ended, error_type, why, now, NOTHING)
+        return done
 
     def abandoned(self, now: float) -> list[Effect]:
         """See `AnyWork.abandoned`."""
-        return [effect for item in self._take_all() for effect in abandoned(item.progress, now, NOTHING)]
+        return [effect for item in self._take_all() for effect in abandoned(self._begun(item, now), now, NOTHING)]
+
+    def _begun(self, item: Item, now: float) -> Progress:
+        """Its clock; one that never began has taken no time."""
+        if item.waits:
+            attempt = item.progress.attempt
+            item.progress = self._clock(attempt.invocation, attempt.invocation_id, now)
+            item.due, item.waits = now + self._timeout, False
+        return item.progress
+
+    def _clock(self, invocation: Invocation, invocation_id: str, now: float) -> Progress:
+        deadline_ms = int((now + self._epoch + self._timeout) * 1000)
+        return Progress(Attempt(invocation, invocation_id, deadline_ms), now, self._timeout)
 
     def _take_all(self) -> list[Item]:
         items = list(self._items.values())

@@ -210,26 +210,31 @@ def test_an_extension_that_reports_an_error_ends_the_environment() -> None:
     assert error_types(steps.reports_error(ExtensionInput.EXIT_ERROR, "first")) == {"id-1": "Extension.ExitError"}
 
 
-def test_a_failed_init_is_tried_again_inside_of_an_invocation() -> None:
+def test_a_failed_init_is_tried_again_ahead_of_the_next_invocation() -> None:
     steps = ConcurrentSteps()
     steps.start()
     assert only(records.InitReport, steps.init_error()).status == "error"
     steps.exited(1)
     assert (steps.phase(), steps.capacity()) == (Phase.ABSENT, 1)
-    assert steps.invoke(1)[:2] == [records.InitStart("invoke"), do.SetDeadline(TIMEOUT)]
+    assert steps.invoke(1)[:2] == [records.InitStart("init"), do.SetDeadline(130.0)]
     assert (steps.phase(), steps.capacity()) == (Phase.INIT, 0)
-    effects = steps.next()
-    assert delivered(effects) == ["id-1"]
-    assert do.SetDeadline(None) not in effects
-    assert error_types(steps.respond(1)) == {"id-1": None}
+    effects = steps.after(20).next()
+    assert only(do.Deliver, effects).attempt.deadline_ms == int((EPOCH + steps.now + TIMEOUT) * 1000)
+    assert [e for e in effects if isinstance(e, do.SetDeadline)] == [do.SetDeadline(TIMEOUT)]
+    effects = steps.after(1).respond(1)
+    assert error_types(effects) == {"id-1": None}
+    assert only(records.InvokeReport, effects).duration_ms == pytest.approx(1000)
 
 
-def test_an_init_inside_of_an_invocation_has_the_invocations_time() -> None:
+def test_an_init_that_an_invocation_waits_for_may_fail_it() -> None:
     steps = ConcurrentSteps()
     steps.invoke(1)
-    effects = steps.after(TIMEOUT).deadline()
+    effects = steps.after(130).deadline()
     assert error_types(effects) == {"id-1": "Sandbox.Timedout"}
+    assert only(records.FaultRecord, effects).reason == "Init timed out after 130.00 seconds"
     assert only(records.InitReport, effects).status == "timeout"
+    report = only(records.InvokeReport, effects)
+    assert (report.status, report.duration_ms) == ("failure", 0.0)
     assert effects[-1] == do.Kill(RUNTIME_PARTY)
 
 

@@ -110,6 +110,24 @@ def test_awslambdaric_serves_answers_errors_and_exits(engine: Engine, awslambdar
         assert container.stop()[0] == 0
 
 
+def test_awslambdaric_is_restored(engine: Engine, awslambdaric: str) -> None:
+    with engine.running(
+        awslambdaric,
+        AWS_LAMBDA_INITIALIZATION_TYPE="snap-start",
+        AWS_ACCESS_KEY_ID="AKIDEXAMPLE",
+        AWS_SECRET_ACCESS_KEY="very/secret",
+    ) as container:
+        container.said("INIT_REPORT Init Duration: ")
+        assert "RESTORE" not in container.logs()
+        assert container.invoke({"say": "restored"}).json["answer"] == {"say": "restored"}
+        container.said("\tRestore Duration: ")
+        assert container.invoke({"do": "leave", "status": 3}).json["errorType"] == "Runtime.ExitError"
+        assert container.invoke({"say": "again"}).json["answer"] == {"say": "again"}
+        assert container.logs().count("RESTORE_REPORT Restore Duration: ") == 2
+        assert "very/secret" not in container.logs()
+        assert container.stop()[0] == 0
+
+
 def test_awslambdaric_tells_what_kept_it_from_starting(engine: Engine, awslambdaric: str) -> None:
     with engine.running(awslambdaric, "missing.handler") as container:
         reply = container.invoke()

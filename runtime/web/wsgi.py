@@ -5,9 +5,11 @@ https://peps.python.org/pep-3333/
 
 from __future__ import annotations
 
+import os
 import sys
 from io import BytesIO
 
+from ..concurrency.settings import has_threads
 from .events import Request
 from .exchange import open_exchange
 
@@ -109,7 +111,7 @@ def _environ(request: Request, event: Event, context: LambdaContext) -> Environ:
         "wsgi.input": BytesIO(request.body),
         "wsgi.input_terminated": True,
         "wsgi.errors": sys.stderr,
-        "wsgi.multithread": False,
+        "wsgi.multithread": has_threads(os.environ),
         "wsgi.multiprocess": True,  # other environments
         "wsgi.run_once": False,
         "aws.event": event,

@@ -28,12 +28,16 @@ PATIENCE = 60.0
 
 
 class Call:
-    """One invocation, seen from its caller; `answer` is the request that answered it."""
+    """One invocation, seen from its caller; `answer` is the request that answered it.
+
+    Its body is read when `reading` is set, as it is at first if nobody `holds` it; `begun` is set before that.
+    """
 
     def __init__(self, request_id: str, body: bytes, headers: dict[str, str]) -> None:
         self.request_id = request_id
         self.body = body
         self.headers = headers
+        self.begun, self.reading = threading.Event(), threading.Event()
         self._answers: queue.Queue[Request] = queue.Queue()
 
     def put(self, request: Request) -> None:
@@ -97,18 +101,23 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def do_POST(self) -> None:
-        if chunked := self.headers.get("Transfer-Encoding") == "chunked":
-            body = b"".join(read_chunks(self.rfile, None).pieces)
+        chunks = None
+        call = self.server.open.pop(self.path.split("/")[-2], None)
+        if call:
+            call.begun.set()
+            call.reading.wait(PATIENCE)
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            chunks = read_chunks(self.rfile)
+            body = b"".join(chunks.pieces)
         else:
             body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request("POST", self.path, headers, body)
+        request = Request("POST", self.path, headers, body, chunks)
         self.server.note(request)
-        call = self.server.open.pop(self.path.split("/")[-2], None)
         if call:
             call.put(request)
         status = 202 if call or "/init/" in self.path else 400
-        self.close_connection = chunked
+        self.close_connection = chunks is not None
         self._reply(status, b'{"status":"OK"}\n')
 
     def _reply(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
@@ -151,11 +160,13 @@ class ParallelAPI(ThreadingHTTPServer):
     def kinds(self, method: str = "POST") -> list[str]:
         return [request.kind for request in self.requests if request.method == method]
 
-    def invoke(self, event: object = None, **headers: str) -> Call:
+    def invoke(self, event: object = None, *, holds: bool = False, **headers: str) -> Call:
         """Hand an event out to whoever asks next. `Lambda-Runtime-…` headers by the name that comes after that."""
         self._count += 1
         named = {f"Lambda-Runtime-{name.replace('_', '-')}": value for name, value in headers.items()}
         call = Call(f"00000000-0000-0000-0000-{self._count:012d}", json.dumps(event).encode(), named)
+        if not holds:
+            call.reading.set()
         self.open[call.request_id] = call
         self.calls.put(call)
         return call

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from _json import encode_basestring, encode_basestring_ascii, make_encoder, make_scanner
 from gc import get_referents
+from marshal import dumps
 
 from .errors import MARSHAL_ERROR, UNMARSHAL_ERROR, FaultError
 
@@ -102,7 +103,7 @@ class Encoder:
         """The JSON text of `value` in UTF-8; raises TypeError or ValueError when there is none."""
         try:
             text = "".join(self._fast(value, 0))
-            simple = is_plain(value)
+            simple = _is_exact(value) or is_plain(value)
         except Exception:
             simple = False
         if not simple:
@@ -131,6 +132,19 @@ class _Raw(str):
 
 def _unknown(value: object) -> object:
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+def _is_exact(value: Any) -> bool:  # noqa: ANN401 - what `marshal` takes has no name
+    """Whether a value, which the C encoder could encode, holds no instance of a subclass.
+
+    False also where there is no telling. Python's own format for bytecode knows nothing but the built-in types
+    themselves, and finds others in half the time of `is_plain`; but it refuses what is deeper than its limit.
+    """
+    try:
+        dumps(value)
+    except ValueError:
+        return False
+    return True
 
 
 def is_plain(value: object) -> bool:

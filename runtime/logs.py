@@ -6,6 +6,7 @@ see the difference, because nobody can look at `logging` before.
 
 from __future__ import annotations
 
+import os
 import sys
 from io import TextIOWrapper
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
             """Let go of what it writes to, if it is its own."""
 
 
+_STANDARD_ERROR = 2
 _FRAMED_LOG = "_LAMBDA_TELEMETRY_LOG_FD"
 
 
@@ -55,8 +57,19 @@ class StandardSink:
             sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
     def log_error(self, lines: list[str], frame_type: bytes | None = None) -> None:  # noqa: ARG002
-        """Write an error; its lines end in a carriage return, so that no log agent takes them apart."""
-        self.log("\r".join(lines) + "\n")
+        """Write an error; its lines end in a carriage return, so that no log agent takes them apart.
+
+        Where user code has closed standard output, or put something broken in its place, the error's place is standard
+        error: not to be told of it would be worse, and so would be a loop that ends.
+        """
+        text = "\r".join(lines) + "\n"
+        try:
+            self.log(text)
+        except Exception:
+            try:  # noqa: SIM105 - contextlib costs a millisecond
+                os.write(_STANDARD_ERROR, text.encode("utf-8", "backslashreplace"))
+            except OSError:
+                pass
 
     def close(self) -> None:
         """Nothing: standard output is everybody's."""

@@ -278,6 +278,16 @@ def closed_standard_output(event, context):
     return "closed"
 
 
+def error_behind_closed_output(event, context):
+    sys.stdout.close()
+    raise ValueError("not to be lost")
+
+
+def error_behind_broken_output(event, context):
+    sys.stdout = None
+    raise ValueError("not to be lost")
+
+
 def assigned_standard_output(event, context):
     import io
 

@@ -113,3 +113,43 @@ def handler(event, context):
 """
     run = ours(write(tmp_path, app=source), Event('"spawn"'), Event('"fork"'))
     assert [post.json() for post in run.posts] == [["from the child", 0]] * 2
+
+
+DOES = {
+    "closes standard output": "sys.stdout.close()",
+    "closes its descriptor": "os.close(1)",
+    "closes standard error": "sys.stderr.close()",
+    "takes the streams away": "sys.stdout = sys.stderr = None",
+    "changes directory": "os.chdir('/')",
+    "forks, and the child exits": "if not (pid := os.fork()): os._exit(0)\n    os.waitpid(pid, 0)",
+    "forks, and the child leaves by sys.exit": "if not (pid := os.fork()): sys.exit(0)\n    os.waitpid(pid, 0)",
+    "raises in a thread": "one = threading.Thread(target=lambda: 1 / 0)\n    one.start()\n    one.join()",
+    "leaves a thread behind": "threading.Thread(target=threading.Event().wait, daemon=True).start()",
+    "is signalled": "signal.signal(signal.SIGUSR1, lambda *_: None)\n    os.kill(os.getpid(), signal.SIGUSR1)",
+    "changes the logging set-up": "logging.basicConfig(force=True, level=1)\n    logging.getLogger().handlers.clear()",
+    "shuts logging down": "logging.shutdown()\n    logging.disable(100)",
+    "empties the environment": "os.environ.clear()",
+    "empties the import path": "sys.path.clear()",
+    "lowers the limit of calls": "sys.setrecursionlimit(sys.getrecursionlimit() - 800)",
+    "takes the exception hook away": "sys.excepthook = None",
+}
+
+
+@pytest.mark.parametrize("what", DOES)
+def test_the_loop_goes_on_when_user_code(tmp_path: Path, what: str) -> None:
+    source = f"""
+import logging, os, signal, sys, threading
+def handler(event, context):
+    if event == "raise":
+        raise ValueError("told")
+    if event == "stay":
+        return os.getpid()
+    {DOES[what]}
+    return os.getpid()
+"""
+    run = ours(write(tmp_path, app=source), Event('"do"'), Event('"raise"'), Event('"stay"'))
+    first, error, last = run.posts
+    assert first.json() == last.json()
+    assert (error.json()["errorType"], error.json()["errorMessage"]) == ("ValueError", "told")
+    if what != "closes standard error" and what != "takes the streams away":
+        assert "[ERROR] ValueError: told" in run.stdout + run.stderr

@@ -77,7 +77,7 @@ class Supervisor:
         """Start the first worker and, when it has loaded the handler, the others, if there are to be any."""
         self._signal.signal(self._signal.SIGCHLD, self._signal.SIG_DFL)  # whoever started us may have ignored it
         self._mask = self._signal.pthread_sigmask(self._signal.SIG_BLOCK, self._watched)
-        status = 0
+        status = 1 << 8  # of a worker that exits with 1: should there never be any
         worker = self._fork(0)
         while worker is None and self._children:
             self._wait()

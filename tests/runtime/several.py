@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -268,15 +268,19 @@ def several(
     theirs: bool = False,
     meeting: int = 1,
     refusals: int = 0,
+    through: Sequence[str] = (),
     env: dict[str, str] | None = None,
     **more: str,
 ) -> Iterator[Running]:
-    """Run the function in the folder `task`, `count` invocations at once. At its barrier `meeting` handlers meet."""
+    """Run the function in the folder `task`, `count` invocations at once, `through` a program that starts it.
+
+    At its barrier `meeting` handlers meet.
+    """
     api, barrier = ParallelAPI(), Barrier(meeting)
     api.refusals = refusals
     thread = threading.Thread(target=api.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
-    words = [sys.executable, "-m", "awslambdaric", handler] if theirs else [str(BOOTSTRAP), handler]
+    words = [sys.executable, "-m", "awslambdaric", handler] if theirs else [*through, str(BOOTSTRAP), handler]
     environ = {
         "PATH": os.environ["PATH"],
         "LANG": "C.UTF-8",

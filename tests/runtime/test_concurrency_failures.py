@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -206,6 +208,21 @@ def test_sigterm_ends_everything(tmp_path: Path, way: str) -> None:
         for worker in workers:
             assert not Path(f"/proc/{worker}").exists()
     assert running.output == ""
+
+
+def test_sigterm_ends_the_first_process_of_a_container_too(tmp_path: Path) -> None:
+    namespace = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if not shutil.which("unshare") or subprocess.run([*namespace, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("a process cannot be given process ids of its own")
+    write(tmp_path, app=PID)
+    with several(tmp_path, 2, through=namespace) as running:
+        assert running.api.invoke().result() > 1
+        running.api.wait_until_asked(3)
+        (first,) = children(running.process.pid)
+        workers = children(first)
+        os.kill(first, signal.SIGTERM)
+        assert running.process.wait(PATIENCE) == 0
+        assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
 
 
 def test_a_process_that_ignores_sigterm_ends_too(tmp_path: Path) -> None:

@@ -88,14 +88,13 @@ Census = dict[Standing, int]
 """How many environments stand how; one that is being opened is `COMING`."""
 
 
-def place(census: Census, waiting: int, limits: Limits, *, may_start: bool) -> Step:
+def place(census: Census, waiting: int, limits: Limits) -> Step:
     """The next step.
 
     Args:
         census: the environments.
         waiting: how many invocations wait.
         limits: what there may be.
-        may_start: the scaling rate lets another environment be started now.
     """
     if not waiting:
         return Step.WAIT
@@ -103,7 +102,7 @@ def place(census: Census, waiting: int, limits: Limits, *, may_start: bool) -> S
         if census.get(each):
             return step
     coming = census.get(Standing.COMING, 0) * limits.slots
-    if may_start and waiting > coming and sum(census.values()) < limits.environments:
+    if waiting > coming and sum(census.values()) < limits.environments:
         return Step.START
     return Step.WAIT
 

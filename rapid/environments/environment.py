@@ -109,6 +109,11 @@ class Environment:
         return len(self._pendings)
 
     @property
+    def finishing(self) -> bool:
+        """Whether it has answered all that it runs: it is as good as free, but for what comes behind the answer."""
+        return len(self._pendings) > 0 and self._pendings.answered
+
+    @property
     def spent(self) -> bool:
         """Whether it has ended and cannot be started again: its runtime came out of a snapshot."""
         return self._lifecycle.spent

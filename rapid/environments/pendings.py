@@ -20,6 +20,11 @@ class Pendings:
     def __len__(self) -> int:
         return len(self._by_id)
 
+    @property
+    def answered(self) -> bool:
+        """Whether every caller has an answer already."""
+        return all(pending.answer.done() for pending in self._by_id.values())
+
     def add(self, pending: Pending) -> None:
         """Its invocation is with the environment."""
         pending.started = True

@@ -147,6 +147,11 @@ class Pool:
         return Counter(member.opened.environment.phase if member.opened else Phase.INIT for member in self._all())
 
     @property
+    def finishing(self) -> bool:
+        """Whether an environment has answered, and will ask for more in a moment."""
+        return any(member.environment.finishing for member in self._members[Standing.BUSY].values())
+
+    @property
     def wait(self) -> float:
         """Seconds until another environment may be started."""
         return self._rate.wait(self._loop.time())

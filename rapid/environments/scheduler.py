@@ -15,6 +15,11 @@ from rapid.environments.invoker import Pending, Throttled
 from rapid.environments.pool import Member, Pool
 from rapid.telemetry.observer import Observer
 
+PATIENCE = 0.05
+"""Seconds that an invocation waits for an environment that has answered and is about to ask for more, before another
+one is started for it: a caller who sends one after the other is not to need two.
+"""
+
 GOING_DOWN = "the execution environment is shutting down"
 
 
@@ -53,7 +58,7 @@ class Scheduler:
         self._spills = False  # there are provisioned environments to be out of
         self._waiting: deque[_Waiting] = deque()
         self._expiry: asyncio.TimerHandle | None = None
-        self._rate_timer: asyncio.TimerHandle | None = None
+        self._start_timer: asyncio.TimerHandle | None = None
         self._on = 0
         self._closing = False
         self._dispatching = False
@@ -118,17 +123,24 @@ class Scheduler:
             self._waiting.popleft()
         if not self._waiting:
             return False
-        wait = pool.wait
-        step = place(pool.census, len(self._waiting), self._limits, may_start=not wait)
+        step = place(pool.census, len(self._waiting), self._limits)
         if isinstance(step.value, Standing):
             self._hand_over(self._waiting.popleft(), pool.take(step.value))
             return True
         if step is Step.START:
-            pool.start()
-            return True
-        if wait and self._rate_timer is None:
-            self._rate_timer = self._loop.call_later(wait, self._rate_allows)
+            wait = self._pause(pool)
+            if not wait:
+                pool.start()
+                return True
+            if self._start_timer is None:
+                self._start_timer = self._loop.call_later(wait, self._may_start)
         return False
+
+    def _pause(self, pool: Pool) -> float:
+        """Seconds until another environment may be started for the invocation that has waited longest."""
+        came = self._waiting[0].until - self._queue_timeout
+        patience = came + PATIENCE - self._loop.time()
+        return max(pool.wait, patience if patience > 0 and pool.finishing else 0.0)
 
     def _hand_over(self, waiting: _Waiting, member: Member) -> None:
         if waiting.queued:
@@ -137,8 +149,8 @@ class Scheduler:
             self._observer.spilled_over()
         member.environment.invoke(waiting.pending)
 
-    def _rate_allows(self) -> None:
-        self._rate_timer = None
+    def _may_start(self) -> None:
+        self._start_timer = None
         self.changed()
 
     def _expire(self) -> None:
@@ -176,7 +188,7 @@ class Scheduler:
     def give_up(self) -> None:
         """Tell the callers whose invocation has not begun that it will not."""
         self._closing = True
-        for timer in (self._expiry, self._rate_timer):
+        for timer in (self._expiry, self._start_timer):
             if timer:
                 timer.cancel()
         while self._waiting:

@@ -39,32 +39,30 @@ def test_how_an_environment_stands(
 
 
 @pytest.mark.parametrize(
-    ("census", "waiting", "may_start", "step"),
+    ("census", "waiting", "step"),
     [
-        ({}, 0, True, Step.WAIT),  # nobody waits
-        ({READY: 1}, 0, True, Step.WAIT),
-        ({}, 1, True, Step.START),
-        ({}, 1, False, Step.WAIT),  # the scaling rate
-        ({READY: 1, PROVISIONED: 1, SNAPSHOT: 1, COLD: 1}, 1, True, Step.PROVISIONED),
-        ({READY: 1, SNAPSHOT: 1, COLD: 1}, 1, True, Step.READY),
-        ({SNAPSHOT: 1, COLD: 1}, 1, True, Step.SNAPSHOT),
-        ({COLD: 1, BUSY: 1}, 1, True, Step.COLD),
-        ({COLD: 1}, 1, False, Step.COLD),
-        ({BUSY: 3}, 1, True, Step.START),
-        ({BUSY: 4}, 1, True, Step.WAIT),  # as many as there may be
-        ({BUSY: 3, LEAVING: 1}, 1, True, Step.WAIT),  # who leaves still takes up room
-        ({BUSY: 2, COMING: 1}, 1, True, Step.WAIT),  # the one that comes is for it
-        ({BUSY: 2, COMING: 1}, 2, True, Step.START),
-        ({BUSY: 3, COMING: 1}, 9, True, Step.WAIT),
+        ({}, 0, Step.WAIT),  # nobody waits
+        ({READY: 1}, 0, Step.WAIT),
+        ({}, 1, Step.START),
+        ({READY: 1, PROVISIONED: 1, SNAPSHOT: 1, COLD: 1}, 1, Step.PROVISIONED),
+        ({READY: 1, SNAPSHOT: 1, COLD: 1}, 1, Step.READY),
+        ({SNAPSHOT: 1, COLD: 1}, 1, Step.SNAPSHOT),
+        ({COLD: 1, BUSY: 1}, 1, Step.COLD),
+        ({BUSY: 3}, 1, Step.START),
+        ({BUSY: 4}, 1, Step.WAIT),  # as many as there may be
+        ({BUSY: 3, LEAVING: 1}, 1, Step.WAIT),  # who leaves still takes up room
+        ({BUSY: 2, COMING: 1}, 1, Step.WAIT),  # the one that comes is for it
+        ({BUSY: 2, COMING: 1}, 2, Step.START),
+        ({BUSY: 3, COMING: 1}, 9, Step.WAIT),
     ],
 )
-def test_who_takes_the_next_invocation(census: dict[Standing, int], waiting: int, may_start: bool, step: Step) -> None:
-    assert place(census, waiting, FOUR, may_start=may_start) is step
+def test_who_takes_the_next_invocation(census: dict[Standing, int], waiting: int, step: Step) -> None:
+    assert place(census, waiting, FOUR) is step
 
 
 def test_an_environment_that_comes_serves_as_many_as_it_takes_at_once() -> None:
     limits = Limits(environments=4, waiting=9, slots=3)
-    steps = [place({COMING: 1}, waiting, limits, may_start=True) for waiting in (1, 3, 4)]
+    steps = [place({COMING: 1}, waiting, limits) for waiting in (1, 3, 4)]
     assert steps == [Step.WAIT, Step.WAIT, Step.START]
 
 

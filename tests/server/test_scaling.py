@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.server.played import played
 from tests.support.program import Program, Reply, call, running, until
 from tests.support.sdk import lambda_client
 
@@ -140,6 +141,20 @@ def test_the_environment_that_was_used_last_is_used_next(tmp_path: Path) -> None
         last = open_gate(*held[1])
         until(lambda: it.metric("rapid_concurrent_executions") == 0 or None, "all to be idle")
         assert [it.invoke()["pid"] for _ in range(3)] == [last["pid"]] * 3
+
+
+def test_a_caller_who_sends_one_after_the_other_needs_one_environment(tmp_path: Path) -> None:
+    with scene(tmp_path, 8) as it:
+        assert len({it.invoke()["pid"] for _ in range(100)}) == 1
+
+
+def test_an_environment_that_takes_long_behind_its_answer_is_not_waited_for(tmp_path: Path) -> None:
+    with played(tmp_path, RAPID_MAX_ENVIRONMENTS="2") as it, ThreadPoolExecutor(2) as callers:
+        first = callers.submit(it.program.invoke, {})
+        it.take().respond(b"1")
+        assert first.result().json == 1  # and the runtime does not ask for more
+        callers.submit(it.program.invoke, {})
+        until(lambda: "".join(it.program.output).count("INIT_START") == 2, "another environment to be started")
 
 
 def test_what_cores_and_memory_allow_is_the_default(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ The state names are the ones that AWS's own server writes into its error message
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
 
 from rapid.core.errors import Refused
+from rapid.core.word import Word
 
 
-class RuntimeState(Enum):
+class RuntimeState(Word):
     """Where the runtime process stands in its conversation with the Runtime API."""
 
     STARTED = "Started"
@@ -27,7 +27,7 @@ class RuntimeState(Enum):
     RESPONSE_SENT = "RuntimeResponseSentState"
 
 
-class RuntimeInput(Enum):
+class RuntimeInput(Word):
     """What moves a runtime; the value is the state that a refusal names as the one asked for."""
 
     NEXT = "Ready"
@@ -79,7 +79,7 @@ RUNTIME: Mapping[RuntimeState, Mapping[RuntimeInput, RuntimeState]] = {
 }
 
 
-class ExtensionState(Enum):
+class ExtensionState(Word):
     """Where an extension stands in its conversation with the Extensions API."""
 
     STARTED = "Started"
@@ -94,7 +94,7 @@ class ExtensionState(Enum):
     LAUNCH_ERROR = "LaunchError"
 
 
-class ExtensionInput(Enum):
+class ExtensionInput(Word):
     """What moves an extension; the value is the state that a refusal names as the one asked for."""
 
     REGISTER = "Registered"

@@ -7,12 +7,12 @@ the environment is in the earliest phase that any of its parties still stands in
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from enum import Enum
 
 from rapid.core.machine import ExtensionState, RuntimeState
+from rapid.core.word import Word
 
 
-class Phase(Enum):
+class Phase(Word):
     """Phases of the lifecycle (AWS: "Lambda execution environment"), and the rests between them."""
 
     ABSENT = "absent"  # no process; the next invocation starts one

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from rapid.core.phase import Phase
+from rapid.core.word import Word
 
 
-class Standing(Enum):
+class Standing(Word):
     """How an environment stands to the next invocation."""
 
     PROVISIONED = "provisioned"  # ready, and started ahead for this: it goes first, as on AWS
@@ -71,7 +72,7 @@ class Limits:
     slots: int = 1
 
 
-class Step(Enum):
+class Step(Word):
     """What to do for the invocation that has waited longest."""
 
     PROVISIONED = Standing.PROVISIONED

@@ -61,7 +61,7 @@ class Member:
         ahead: it is started before there is an invocation for it.
         used: it has been given an invocation.
         standing: how it stands to the next invocation.
-        idle_since: when it was last given back, seconds of the loop's clock.
+        idle_since: when something last happened to it, seconds of the loop's clock.
     """
 
     __slots__ = ("ahead", "idle_since", "number", "opened", "provisioned", "standing", "used")
@@ -97,6 +97,7 @@ class Pool:
 
     Attributes:
         provisioned: how many are started ahead.
+        census: how many environments stand how.
     """
 
     def __init__(
@@ -115,17 +116,13 @@ class Pool:
         self._on_change = on_change
         self._count = 0
         self._members: dict[Standing, dict[int, Member]] = {standing: {} for standing in Standing}
+        self.census: Census = dict.fromkeys(Standing, 0)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._timers: dict[int, asyncio.TimerHandle] = {}
         self._retiring: asyncio.TimerHandle | None = None
         self._closing = False
 
     # What there is
-
-    @property
-    def census(self) -> Census:
-        """How many environments stand how."""
-        return {standing: len(members) for standing, members in self._members.items()}
 
     @property
     def running(self) -> int:
@@ -188,7 +185,7 @@ class Pool:
         self._rate.started(self._loop.time())
         self._count += 1
         member = Member(self._count, provisioned=provisioned, ahead=ahead)
-        self._members[Standing.COMING][member.number] = member
+        self._enter(member, Standing.COMING)
         self._spawn(self._opening(member))
 
     async def _opening(self, member: Member) -> None:
@@ -198,10 +195,9 @@ class Pool:
                 provisioned=member.provisioned,
                 on_change=lambda: self._changed(member),
             )
-        except OSError as error:
-            log.error("environment %d cannot be opened: %s", member.number, error.strerror or error)
-            timer = self._loop.call_later(RETRY, self._try_again, member)
-            self._timers.add(timer)
+        except Exception as error:
+            log.error("environment %d cannot be opened, and is tried again: %s", member.number, error)
+            self._timers[member.number] = self._loop.call_later(RETRY, self._try_again, member)
             return
         member.opened = opened
         if self._closing:
@@ -213,8 +209,8 @@ class Pool:
             self._changed(member)  # it may have failed to start already
 
     def _try_again(self, member: Member) -> None:
-        if not self._closing:
-            self._spawn(self._opening(member))
+        del self._timers[member.number]
+        self._spawn(self._opening(member))
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -225,35 +221,45 @@ class Pool:
 
     def _changed(self, member: Member) -> None:
         environment = member.environment
-        running = environment.running
-        now = standing(environment.phase, environment.capacity, running, provisioned=member.provisioned)
-        if now is not member.standing:
+        if member.standing is not Standing.LEAVING:
+            capacity, running = environment.capacity, environment.running
+            now = standing(environment.phase, capacity, running, provisioned=member.provisioned)
             self._move(member, now)
-        if environment.spent and not self._closing and now is not Standing.LEAVING:
+        if environment.spent and not self._closing and member.standing is not Standing.LEAVING:
             self._leave(member)
             if member.used:  # one that never got to work would only fail again
                 self._open(provisioned=member.provisioned, ahead=True)
         self._on_change()
 
     def _move(self, member: Member, now: Standing) -> None:
-        del self._members[member.standing][member.number]
+        member.idle_since = self._loop.time()
+        if now is not member.standing:
+            self._withdraw(member)
+            self._enter(member, now)
+        if now in FREE and self._retiring is None:
+            self._look_later(self._idle_timeout)
+
+    def _enter(self, member: Member, now: Standing) -> None:
         member.standing = now
         self._members[now][member.number] = member
-        if now in FREE:
-            member.idle_since = self._loop.time()
-            if self._retiring is None:
-                self._look_later(self._idle_timeout)
+        self.census[now] += 1
+
+    def _withdraw(self, member: Member) -> None:
+        del self._members[member.standing][member.number]
+        self.census[member.standing] -= 1
 
     def _leave(self, member: Member) -> None:
         self._move(member, Standing.LEAVING)
         self._spawn(self._stop(member))
 
     async def _stop(self, member: Member) -> None:
-        if member.opened:
-            await member.opened.environment.stop()
-            await member.opened.close()
-        self._members[member.standing].pop(member.number, None)
-        self._on_change()
+        try:
+            if member.opened:
+                await member.opened.environment.stop()
+                await member.opened.close()
+        finally:
+            self._withdraw(member)
+            self._on_change()
 
     # Idle ones
 
@@ -284,7 +290,7 @@ class Pool:
     async def stop(self) -> None:
         """Shut all down, at the same time."""
         self._closing = True
-        for timer in (*self._timers, *([self._retiring] if self._retiring else [])):
+        for timer in (*self._timers.values(), *([self._retiring] if self._retiring else [])):
             timer.cancel()
         stopping = [
             self._stop(member) for member in self._all() if member.opened and member.standing is not Standing.LEAVING

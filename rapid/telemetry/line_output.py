@@ -48,7 +48,7 @@ class LineOutput:
     def platform(self, lines: str) -> None:
         """See `Output.platform`."""
         self._release()
-        self._console.platform(self._tagged(lines.encode()).decode())
+        self._console.platform(self._tagged(lines.encode()).decode() if self._tag else lines)
 
     @property
     def shows_errors(self) -> bool:
@@ -69,6 +69,8 @@ class LineOutput:
         self._release()
 
     def _release(self) -> None:
+        if not self._held:
+            return
         held, self._held = self._held, {}
         for writer, data in held.items():
             self._write(data, writer)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rapid.core.diagram import DIAGRAMS
+from rapid.options import OPTIONS
 from tests.support import pages
 from tests.support.container import Engine
 from tests.support.program import ROOT
@@ -75,6 +76,12 @@ def test_the_diagrams_are_drawn_from_the_tables_that_run(name: str) -> None:
     text = (ROOT / "docs" / "lifecycle.md").read_text()
     shown = text.partition(f"<!-- diagram: {name} -->\n")[2].partition("<!-- end -->")[0]
     assert shown == f"```mermaid\n{DIAGRAMS[name]()}\n```\n"
+
+
+def test_every_flag_and_its_variables_are_on_the_page_of_the_command() -> None:
+    text = (ROOT / "docs" / "command.md").read_text()
+    words = [word for option in OPTIONS.values() for word in (option.flag, *option.variables)]
+    assert [word for word in words if not re.search(rf"`{word}[ `]", text)] == []
 
 
 def test_every_link_between_pages_leads_somewhere() -> None:

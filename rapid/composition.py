@@ -16,9 +16,10 @@ from rapid.core.initialisation import InitializationType
 from rapid.core.lifecycle import Lifecycle
 from rapid.core.placement import Limits, ScalingRate
 from rapid.environments.environment import Environment
+from rapid.environments.member import EnvironmentFactory
 from rapid.environments.memory import MemoryAccount
 from rapid.environments.parties import Launcher
-from rapid.environments.pool import EnvironmentFactory, Pool
+from rapid.environments.pool import Pool
 from rapid.environments.scheduler import Scheduler
 from rapid.frontends.invoke import InvokeFrontEnd
 from rapid.frontends.probes import Probes

@@ -15,9 +15,9 @@ from rapid.core.initialisation import InitializationType
 from rapid.environments.cgroup import AccountFactory
 from rapid.environments.external import external_extensions
 from rapid.environments.launcher import ProcessLauncher
+from rapid.environments.member import Opened
 from rapid.environments.orphans import Orphans
 from rapid.environments.parties import Launcher
-from rapid.environments.pool import Opened
 from rapid.environments.process import Command
 from rapid.environments.reaper import Reaper
 from rapid.environments.scratch import Scratch, Scratches, undivided

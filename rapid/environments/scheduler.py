@@ -12,7 +12,8 @@ from rapid.core.invocation import Invocation, Outcome
 from rapid.core.placement import Limits, Reason, Standing, Step, place, refusal
 from rapid.core.tally import Tally
 from rapid.environments.invoker import Pending, Throttled
-from rapid.environments.pool import Member, Pool
+from rapid.environments.member import Member
+from rapid.environments.pool import Pool
 from rapid.telemetry.observer import Observer
 
 PATIENCE = 0.05

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Scope
 from rapid.composition import Identity, compose, compose_environment
 from rapid.core.effects import Party
 from rapid.environments.environment import Environment
-from rapid.environments.pool import Opened
+from rapid.environments.member import Opened
 from rapid.environments.process import LaunchError
 from rapid.environments.reaper import Exit
 from rapid.environments.sink import OutputSink

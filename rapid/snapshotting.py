@@ -79,7 +79,7 @@ async def _run(settings: Settings, command: RuntimeCommand, environ: Mapping[str
 
 
 def place(settings: Settings, command: RuntimeCommand, environ: Mapping[str, str]) -> Place:
-    """Where a snapshot is taken or restored, as far as settings tell: the version of criu is asked of itself."""
+    """Where a snapshot is taken or restored, as far as settings tell."""
     return Place("", settings.handler, command.cwd, task_root(command, environ), environ)
 
 

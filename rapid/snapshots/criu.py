@@ -23,7 +23,6 @@ DUMP_LIMIT = 120.0
 RESTORE_LIMIT = 10.0
 """Seconds for bringing one back, after which an ordinary init is the better choice."""
 
-VERSION_LIMIT = 5.0
 FAILED_LIMIT = 0.5
 """Seconds that criu has once it has said that it failed: it may wait for ever for the threads of what it has begun."""
 
@@ -87,19 +86,18 @@ class Output:
 class Criu:
     """Runs criu.
 
+    Attributes:
+        program: its path; None where it is not installed.
+
     Args:
         reaper: tells of its exit.
-        program: its name or path.
+        name: its name or path.
     """
 
-    def __init__(self, reaper: Reaper, program: str = "criu") -> None:
+    def __init__(self, reaper: Reaper, name: str = "criu") -> None:
+        self.program = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
         self._reaper = reaper
-        self._program = program
-
-    async def version(self) -> str:
-        """Its version; raises `CriuError`."""
-        told = (await self._run(["--version"], VERSION_LIMIT)).decode("utf-8", "replace")
-        return told.partition("\n")[0].removeprefix("Version: ").strip()
+        self._name = name
 
     async def dump(self, pid: int, images: Path) -> None:
         """Write a process, with all that descends from it, to a folder; it stays halted. Raises `CriuError`."""
@@ -118,10 +116,9 @@ class Criu:
     async def _run(self, words: Sequence[str], limit: float) -> bytes:
         """What it has written; raises `CriuError`."""
         output, left = Output(), asyncio.get_running_loop().create_future()
-        program = shutil.which(self._program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
-        if program is None:
-            raise CriuError(f"there is no program {self._program}")
-        command = Command([program, *words], "/", {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+        if self.program is None:
+            raise CriuError(f"there is no program {self._name}")
+        command = Command([self.program, *words], "/", {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         try:
             process = ChildProcess(command, output, self._reaper, left.set_result)
         except LaunchError as error:

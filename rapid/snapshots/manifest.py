@@ -58,14 +58,13 @@ class Conditions:
 
     Attributes:
         rapid: version.
-        criu: version.
         kernel: release.
         machine: architecture.
         user: numbers of user and group.
         handler: of the function.
         cwd: where the function works.
         cpu: what the processor can do, by the kernel's names.
-        libraries: path → size and time, of the interpreter and the libraries that are mapped into the process.
+        programs: path → size and time, of criu, the interpreter, and the libraries that are mapped into the process.
         files: path → digest, of what the function has loaded, and of what was in its task root before.
         variables: name → digest, of the variables it was given that count.
         others: names of those that do not.
@@ -73,14 +72,13 @@ class Conditions:
     """
 
     rapid: str
-    criu: str
     kernel: str
     machine: str
     user: str
     handler: str
     cwd: str
     cpu: Sequence[str]
-    libraries: Mapping[str, str]
+    programs: Mapping[str, str]
     files: Mapping[str, str]
     variables: Mapping[str, str]
     others: Sequence[str]
@@ -93,7 +91,7 @@ class Manifest:
 
     Attributes:
         images: name of the folder with criu's images.
-        contents: their names → size and digest.
+        contents: their names → size and checksum.
         pid: number of the process.
         socket: where it listens.
         conditions: what must be as it was.
@@ -113,7 +111,7 @@ class Place:
     """Where a snapshot is taken or restored.
 
     Attributes:
-        criu: version.
+        criu: path of the program.
         handler: of the function.
         cwd: where the function works, and its task root.
         root: its task root.
@@ -142,7 +140,7 @@ def gather(place: Place, pid: int, files: Iterable[str]) -> Conditions:
     return Conditions(
         **_here(place),
         cpu=sorted(cpu_flags()),
-        libraries={path: _stamp(path) for path in _mapped(pid)},
+        programs={path: _stamp(path) for path in (place.criu, *_mapped(pid))},
         files=_digests(dict.fromkeys(files)),
         variables={name: digest_of(salt, value) for name, value in place.environ.items() if counts(name, value)},
         others=[name for name, value in place.environ.items() if not counts(name, value)],
@@ -160,7 +158,7 @@ def reasons(conditions: Conditions, place: Place) -> list[str]:
     missing = sorted(set(conditions.cpu) - cpu_flags())
     if missing:
         found.append(f"the processor has no {', '.join(missing)}")
-    found += [f"{path} is another" for path, known in conditions.libraries.items() if _stamp(path) != known]
+    found += [f"{path} is another" for path, known in conditions.programs.items() if _stamp(path) != known]
     found += [f"{path} has changed" for path, known in conditions.files.items() if not _still(path, known)]
     found += [f"{path} has come" for path in come(conditions.files, place.root)]
     return found + _variables(conditions, place.environ)
@@ -197,7 +195,6 @@ def _here(place: Place) -> dict[str, str]:
     name = os.uname()
     return {
         "rapid": __version__,
-        "criu": place.criu,
         "kernel": name.release,
         "machine": name.machine,
         "user": f"{os.geteuid()}:{os.getegid()}",

@@ -10,7 +10,6 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from rapid.environments.reaper import Exit, Reaper
@@ -68,8 +67,7 @@ class RestoredHost:
         """See `Host.start`; raises `NotRestored` in the first place."""
         try:
             found, images = await asyncio.to_thread(self._store.read)
-            place = replace(self._place, criu=await self._criu.version())
-            stale = await asyncio.to_thread(manifest.reasons, found.conditions, place)
+            stale = await asyncio.to_thread(manifest.reasons, found.conditions, self._place)
             if stale:
                 raise NotRestored("; ".join(stale))
             # Nothing is asked of it before its images have turned out to be whole.
@@ -82,7 +80,7 @@ class RestoredHost:
             description = await self.client.describe()
         except (Broken, CriuError, TemplateError, OSError) as error:
             raise NotRestored(str(error)) from None
-        known = manifest.same_variables(found.conditions, place.environ)
+        known = manifest.same_variables(found.conditions, self._place.environ)
         self.environ = {name: UNKNOWN if value is None else value for name, value in known.items()}
         self._gone = gone
         return description

@@ -30,7 +30,7 @@ async def take(host: InitialisedHost, criu: Criu, store: Store, place: Place) ->
         host: initialises the function; has not been started, and is to be stopped by the caller.
         criu: writes it.
         store: where to.
-        place: where this is, but for the version of criu and the variables that the host gives.
+        place: where this is, but for criu and the variables that the host gives.
 
     Returns:
         What the template was like.
@@ -39,11 +39,12 @@ async def take(host: InitialisedHost, criu: Criu, store: Store, place: Place) ->
         NotTaken: the function cannot be initialised, or written.
     """
     try:
-        version = await criu.version()
+        if criu.program is None:
+            raise CriuError("there is no program criu")
         await asyncio.to_thread(raise_numbers, FIRST_PID)
         before = await asyncio.to_thread(tree, place.root)
         description = await host.start(lambda: None)
-        place = replace(place, criu=version, environ=host.environ)
+        place = replace(place, criu=criu.program, environ=host.environ)
         conditions = await asyncio.to_thread(manifest.gather, place, description.pid, [*before, *description.files])
         await host.client.quiesce()
         with store.writing() as images:

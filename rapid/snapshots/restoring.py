@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from rapid.environments.proc import children
 from rapid.environments.reaper import Exit, Reaper
 from rapid.snapshots import manifest
 from rapid.snapshots.criu import Criu, CriuError
@@ -101,6 +102,10 @@ class RestoredHost:
                 await self._criu.restore(images, Path(work))
                 self._pid = found.pid
                 self._reaper.watch(found.pid, self._exited)
+        except BaseException:
+            if found.pid in children(os.getpid()):  # what criu has left behind
+                os.kill(found.pid, signal.SIGKILL)
+            raise
         finally:
             shutil.rmtree(work, ignore_errors=True)
 

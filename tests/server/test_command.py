@@ -254,6 +254,10 @@ def test_help_and_version_are_printed(tmp_path: Path) -> None:
         ([API_FLAG, "0.0.0.0:9001", "app.handler"], [API_FLAG, "0.0.0.0:9001", "loopback"]),
         ([API_FLAG, ":9001", "app.handler"], [API_FLAG, "0.0.0.0:9001", "loopback"]),
         ([API_FLAG, "no.such.host.invalid:1", "app.handler"], [API_FLAG, "no.such.host.invalid:1"]),
+        (["snapshot", "app.handler"], ["rapid snapshot", "--output"]),
+        (["snapshot", "--output", "there", "missing.handler"], ["missing.py"]),
+        (["--output", "there", "app.handler"], ["unknown flag --output"]),
+        (["--", "snapshot"], ["'snapshot' is not an executable"]),
     ],
 )
 def test_wrong_words_are_named(task: Path, words: list[str], named: list[str]) -> None:
@@ -298,7 +302,8 @@ def test_several_invocations_at_once_are_refused_where_they_cannot_be(
 @pytest.mark.parametrize("name", ["AWS_LAMBDA_MAX_CONCURRENCY", "RAPID_PROVISIONED_CONCURRENCY"])
 @pytest.mark.parametrize("asked", [{"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}, {"RAPID_SNAPSHOT": "fork"}])
 def test_snapstart_excludes_other_kinds_of_environments(task: Path, name: str, asked: dict[str, str]) -> None:
-    refused(rapid(task, "app.handler", **{**ANY_INVOKE, **ANY_API, **asked, name: "2"}), name, "'2'", "SnapStart")
+    env = {**ANY_INVOKE, **ANY_API, "RAPID_MAX_ENVIRONMENTS": "2", **asked, name: "2"}
+    refused(rapid(task, "app.handler", **env), name, "'2'", "SnapStart")
 
 
 @pytest.mark.parametrize("flag", [INVOKE_FLAG, API_FLAG])

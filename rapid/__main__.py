@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import time
-from types import FrameType
 
-from rapid import cli
+from rapid import cli, early
 from rapid.reading import SettingError
 from rapid.settings import load
 
@@ -21,17 +19,12 @@ _LEVELS = {"trace": 5, "debug": 10, "info": 20, "warn": 30, "warning": 30, "erro
 def main() -> None:
     """Run the command line; exits with 0 after a shutdown that was asked for, 2 on wrong usage."""
     _open_standard_streams()
-    # As PID 1 of a container there is no default action: without a handler an early SIGTERM would be lost.
-    # The image's entry point blocks the signal until here.
-    signal.signal(signal.SIGTERM, _leave)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    early.listen()
     try:
         _main(os.path.basename(sys.argv[0]), sys.argv[1:])
     except SettingError as error:
         sys.stderr.write(f"rapid: {error}\n")
         sys.exit(USAGE_ERROR)
-    except KeyboardInterrupt:
-        sys.exit(0)
 
 
 def _main(program: str, words: list[str]) -> None:
@@ -58,10 +51,6 @@ def _open_standard_streams() -> None:
     os.close(file)
     sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
-
-
-def _leave(_: int, __: FrameType | None) -> None:
-    sys.exit(0)
 
 
 def _log_to_stderr(level: str) -> None:

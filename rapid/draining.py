@@ -12,6 +12,8 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
+from rapid import early
+
 
 class Drained(Protocol):
     """Who accepts invocations, and has some."""
@@ -39,9 +41,11 @@ class Stopping:
         self.impatient = False  # the first signal was a person's
 
     def listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take this process' signals."""
+        """Take this process' signals, and what came before."""
         for number in self.SIGNALS:
             loop.add_signal_handler(number, self.record, number)
+        for earlier in early.asked:
+            self.record(earlier)
 
     def record(self, number: int) -> None:
         """There was a signal."""

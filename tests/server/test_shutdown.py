@@ -140,6 +140,21 @@ def test_a_signal_while_it_starts_ends_it_quietly(task: Path, module: str, numbe
     assert [line for line in told if "(rapid)" not in line] == []
 
 
+def test_a_signal_is_not_lost_where_its_exception_is(task: Path) -> None:
+    """One that arises in a callback is dropped by the interpreter."""
+    code = f"""
+import contextlib, signal, sys
+from rapid import __main__, early
+early.listen()
+with contextlib.suppress(SystemExit):
+    signal.raise_signal(signal.SIGTERM)
+sys.argv = ["rapid", *{ANY_PORT!r}, "app.handler"]
+__main__.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=task, env=environ(), timeout=PATIENCE, capture_output=True)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_as_soon_as_it_listens_ends_it_quietly(task: Path, number: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:

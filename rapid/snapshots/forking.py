@@ -19,6 +19,9 @@ LOOK_AGAIN = 1.0
 MAKE_AGAIN = 5.0
 """Seconds from the making of one template to that of the next: what cannot live is not to keep the machine busy."""
 
+MAKE_AGAIN_AT_LAST = 300.0
+"""The same, where it has failed again and again: each failure doubles the time."""
+
 log = logging.getLogger("rapid")
 
 
@@ -57,7 +60,8 @@ class Forking:
         self._template: Template | None = None
         self._making: asyncio.Task[None] | None = None
         self._later: asyncio.TimerHandle | None = None
-        self._made_at = -MAKE_AGAIN
+        self._due = 0.0  # when another one may be made, seconds of the loop's clock
+        self._failures = 0
         self._first = True
         self._over = False  # there cannot be a template, or there is to be none any more
         self._turn = asyncio.Lock()
@@ -103,11 +107,19 @@ class Forking:
     # Making one
 
     def _make(self) -> None:
-        """Begin to make a template, unless there is one, or it is too early for another."""
-        too_early = self._loop.time() < self._made_at + MAKE_AGAIN
-        if not (self._over or self._making or self._template or too_early):
-            self._made_at = self._loop.time()
-            self._making = self._loop.create_task(self._made())
+        """Make a template as soon as one may be made, unless there is one, or one is on its way."""
+        if self._over or self._making or self._template or self._later:
+            return
+        wait = self._due - self._loop.time()
+        if wait > 0:
+            self._later = self._loop.call_later(wait, self._begin)
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._later = None
+        self._due = self._loop.time() + min(MAKE_AGAIN * 2**self._failures, MAKE_AGAIN_AT_LAST)
+        self._making = self._loop.create_task(self._made())
 
     async def _made(self) -> None:
         host = self._new_host()
@@ -117,7 +129,7 @@ class Forking:
             files = await asyncio.to_thread(self._files, before, description.files)
             if not host.alive:
                 raise TemplateError("it has left after its init")
-            self._template = Template(host, files, self._loop.time())
+            self._template, self._failures = Template(host, files, self._loop.time()), 0
             _tell(description)
         except Unsupported as error:
             self._over = True
@@ -128,6 +140,8 @@ class Forking:
             self._making, self._first = None, False
             if self._template is None:
                 self._end(host)
+                self._failures += 1
+                self._make()
 
     def _files(self, before: changes.Prints, loaded: list[str]) -> changes.Prints:
         """What a template depends on: what it has loaded, and what was there before it."""
@@ -156,9 +170,7 @@ class Forking:
         log.warning("snapshot: %s: the template is made anew", why)
         self._end(self._template.host)
         self._template = None
-        if self._later:
-            self._later.cancel()
-        self._later = self._loop.call_later(max(0.0, self._made_at + MAKE_AGAIN - self._loop.time()), self._make)
+        self._make()
 
     def _end(self, host: Host) -> None:
         task = self._loop.create_task(host.stop())

@@ -126,7 +126,9 @@ class InitialisedHost:
             raise TemplateError("its init has failed")
         try:
             description = await self.client.describe()
-        except NobodyListens:
+        except NobodyListens as error:
+            if os.path.exists(self.path):  # noqa: ASYNC240 - it has listened there
+                raise TemplateError(f"it has left after its init: {error}") from None
             raise Unsupported("the runtime offers no template, only the protocol of SnapStart") from None
         self._gone = gone
         return description

@@ -15,7 +15,7 @@ import pytest
 from tests.server.gate import gate
 from tests.server.played import begin
 from tests.server.test_lifecycle import alive, gone
-from tests.server.troubled import APP, troubled
+from tests.server.troubled import APP, templates, troubled
 from tests.support.program import ANY_PORT, PATIENCE, Program, call, environ, until
 
 INVOKE = "/2015-03-31/functions/function/invocations"
@@ -102,20 +102,6 @@ def test_what_is_left_behind_by_who_comes_from_a_template_is_not_the_templates(t
         assert alive(here.told["left"])
         here.pass_on()
         assert held.result(PATIENCE).json == here.told
-
-
-def templates(program: Program) -> list[int]:
-    """The processes below rapid that are none of the environments'."""
-    pid = program.process.pid
-    told = "".join(program.errors)
-    below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [
-        int(child)
-        for child in below
-        if b"RAPID_TEMPLATE_SOCKET" in Path(f"/proc/{child}/environ").read_bytes()
-        and f"process {child}, a fork" not in told
-        and os.getpgid(int(child)) == int(child)
-    ]
 
 
 def test_a_flood_of_one_environment_that_nobody_reads_delays_no_other(tmp_path: Path) -> None:

@@ -170,6 +170,20 @@ def test_a_command_that_is_missing_is_named_there_too(elsewhere: Path) -> None:
         assert f"{bootstrap}: no such file or directory" in reply.json["errorMessage"]
 
 
+def test_forks_have_a_tmpdir_each(tmp_path: Path) -> None:
+    root = tmp_path / "tmp"
+    root.mkdir()
+    with serving(tmp_path, TMPDIR=str(root), RAPID_SNAPSHOT="fork") as (program, it):
+        assert kind(program).endswith("or write to rapid's socket there")
+        one, other = two_at_once(program, it)
+        assert [one["note"], other["note"]] == ["one", "other"]
+        for told in (one, other):
+            assert told["default"] == told["place"]
+            assert re.fullmatch(r"rapid-[12]-\w+", Path(told["place"]).name)
+        assert program.stop() == 0
+        assert list(root.iterdir()) == []
+
+
 def test_what_a_killed_environment_leaves_is_deleted(tmp_path: Path) -> None:
     root = tmp_path / "tmp"
     root.mkdir()

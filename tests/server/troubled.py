@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.server.gate import Gate, gate
-from tests.support.program import Program, running, until
+from tests.support.program import Program, running
 
 APP = """
 import json, os, signal, socket, time
@@ -98,6 +99,29 @@ def _read(path: str) -> bytes:
         return b""
 
 
-def forks_are_there(program: Program) -> None:
-    """Environments come out of the template."""
-    until(lambda: FORKED in "".join(program.errors), "a fork of the template")
+def below(program: Program) -> dict[int, str]:
+    """Command line by number, of rapid's children."""
+    pid = program.process.pid
+    found = _read(f"/proc/{pid}/task/{pid}/children").split()
+    return {int(child): _read(f"/proc/{child.decode()}/cmdline").replace(b"\0", b" ").decode() for child in found}
+
+
+def runtimes(program: Program) -> list[int]:
+    """The runtimes of environments, and what they have forked."""
+    own = templates(program)
+    return [pid for pid, command in below(program).items() if "runtime/__main__.py" in command and pid not in own]
+
+
+def templates(program: Program) -> list[int]:
+    """The processes that environments are forked from: at most one."""
+    forks = {int(pid) for pid in re.findall(rf"process (\d+), {FORKED}", "".join(program.errors))}
+    return [pid for pid in below(program) if pid not in forks and _is_template(pid)]
+
+
+def _is_template(pid: int) -> bool:
+    if b"RAPID_TEMPLATE_SOCKET=" not in _read(f"/proc/{pid}/environ"):
+        return False
+    try:
+        return os.getpgid(pid) == pid  # forks that wait have none of their own
+    except ProcessLookupError:
+        return False

@@ -277,6 +277,26 @@ def test_a_template_that_dies_is_made_anew(root: Path, caplog: pytest.LogCapture
     assert "the template has left: the template is made anew" in caplog.text
 
 
+@pytest.mark.parametrize("dies", ["in its init", "once it listens"])
+def test_a_template_that_dies_before_it_is_one_is_made_again_unasked(root: Path, tmp_path: Path, dies: str) -> None:
+    tried = str(tmp_path / "tried")
+    there = "socket.socket(socket.AF_UNIX).bind(sys.argv[1]); print('ready', flush=True); os.read(os.pipe()[0], 1)"
+    script = f"""
+import os, socket, sys
+if not os.path.exists({tried!r}):
+    open({tried!r}, "x").close()
+    {"sys.exit(1)" if dies == "in its init" else there}
+os.execv(sys.executable, [sys.executable, {str(TEMPLATE)!r}, sys.argv[1]])
+"""
+
+    async def main() -> None:
+        async with bench(root, "-c", script, "SOCKET") as made:
+            await until(lambda: _value(len(made.factory.made) == 2))
+            await until(made.ready)
+
+    uvloop.run(main())
+
+
 @pytest.mark.parametrize("what", ["changed", "come", "gone"])
 def test_a_template_is_made_anew_when_the_functions_files_change(
     root: Path, caplog: pytest.LogCaptureFixture, what: str
@@ -322,7 +342,10 @@ def test_files_that_belong_to_nobody_do_not_count(root: Path) -> None:
         ("raise SystemExit(1)", "its init has failed"),
     ],
 )
-def test_a_runtime_that_is_no_template(root: Path, caplog: pytest.LogCaptureFixture, script: str, said: str) -> None:
+def test_a_runtime_that_is_no_template(
+    root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, script: str, said: str
+) -> None:
+    monkeypatch.setattr(forking, "MAKE_AGAIN", 60.0)
     script = script.replace("input()", "import os; os.read(os.pipe()[0], 1)")
 
     async def main() -> None:

@@ -149,7 +149,7 @@ def test_a_caller_who_sends_one_after_the_other_needs_one_environment(tmp_path: 
 
 
 def test_an_environment_that_takes_long_behind_its_answer_is_not_waited_for(tmp_path: Path) -> None:
-    with played(tmp_path, RAPID_MAX_ENVIRONMENTS="2") as it, ThreadPoolExecutor(2) as callers:
+    with ThreadPoolExecutor(2) as callers, played(tmp_path, RAPID_MAX_ENVIRONMENTS="2") as it:
         first = callers.submit(it.program.invoke, {})
         it.take().respond(b"1")
         assert first.result().json == 1  # and the runtime does not ask for more

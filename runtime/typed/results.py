@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..marshal import Encoder, is_plain
+from ..marshal import Encoder
 from ..paths import library_module
 from .models import dumped, is_model
 
@@ -19,7 +19,10 @@ class TypedEncoder(Encoder):
 
     def encode(self, value: object) -> bytes:
         """As its base does."""
-        return super().encode(value if is_plain(value) else _plain(value))
+        try:
+            return super().encode(value)
+        except TypeError:  # there is something in it that is not JSON's
+            return super().encode(_plain(value))
 
 
 def _plain(value: Value) -> JSONValue:

@@ -339,6 +339,12 @@ def handler(event, context):
     assert [post.json()["errorType"] for post in run.posts] == ["Runtime.MarshalError"] * 3
 
 
+@pytest.mark.parametrize("loop", ["loop = []\n    loop.append(loop)", "loop = {}\n    loop['a'] = loop['b'] = loop"])
+def test_a_result_that_contains_itself_is_a_marshal_error(tmp_path: Path, loop: str) -> None:
+    run = _run(tmp_path, f"def handler(event, context):\n    {loop}\n    return loop", "1")
+    assert run.only.json()["errorMessage"] == "Unable to marshal response: Circular reference detected"
+
+
 def test_files_of_the_user_may_have_any_name(tmp_path: Path) -> None:
     names = ["typed", "readers", "models", "mismatch", "enum", "inspect", "pydantic"]
     write(tmp_path, **dict.fromkeys(names, "MINE = True\nclass BaseModel: pass"))

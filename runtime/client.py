@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from .connection import BrokenReplyError, Connection, DisconnectedError, Reply, reason_of
@@ -67,6 +68,7 @@ class RuntimeClient:
         self.address = address
         self.pipelined = pipelined
         self._kept: tuple[str, bytes, bytes] | None = None
+        self._process = os.getpid()
         version = ".".join(map(str, sys.version_info[:3]))
         self._common = f" HTTP/1.1\r\nHost: {address}\r\nUser-Agent: lambda-rapid-python/{version}\r\n"
         self._next = f"GET {_PREFIX}/invocation/next{self._common}\r\n".encode()
@@ -86,10 +88,12 @@ class RuntimeClient:
 
     def respond(self, invocation: Invocation, body: bytes, content_type: str) -> None:
         """Answer an invocation with its result."""
+        self._leave_if_forked(0)
         self._answer(invocation, "response", f"Content-Type: {content_type}\r\n", body)
 
     def fail(self, invocation: Invocation, body: bytes, error_type: str, cause: str) -> None:
         """Answer an invocation with an error: its JSON, its type, and its JSON for X-Ray (ASCII)."""
+        self._leave_if_forked(1)
         headers = "Content-Type: application/json\r\n" + _error_type_header(error_type)
         if cause and len(cause) < _MAX_CAUSE:
             headers += f"Lambda-Runtime-Function-XRay-Error-Cause: {cause}\r\n"
@@ -105,6 +109,7 @@ class RuntimeClient:
 
     def close_response(self, upload: Upload, trailers: bytes = b"") -> None:
         """Send the end of a result. That it was not taken is the end of the invocation, not of the loop."""
+        self._leave_if_forked(1 if trailers else 0)
         try:
             self._check(upload.path, upload.finish(trailers))
         except Exception as error:
@@ -222,6 +227,14 @@ class RuntimeClient:
                 except (OSError, BrokenReplyError) as error:
                     raise self._failure(error) from error
         return self._exchange(self._next)
+
+    def _leave_if_forked(self, status: int) -> None:
+        """End a child that the function has forked and that has come out of the handler: the invocation, its connection
+        and all that follow are its parent's.
+        """
+        if os.getpid() != self._process:
+            complain("a process that the function has forked has left the handler: it ends here, and answers nothing")
+            os._exit(status)
 
     def _failure(self, error: Exception) -> RuntimeAPIError:
         return RuntimeAPIError(f"the Runtime API at {self.address} failed: {reason_of(error)}")

@@ -7,6 +7,7 @@ is the normal state of an execution environment.
 from __future__ import annotations
 
 import _socket
+from errno import EBADF, ENOTSOCK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,6 +90,12 @@ class Connection:
                     socket.sendall(part)
         except (BrokenPipeError, ConnectionResetError):
             return  # a peer that answers early (413) has its answer in our buffer
+        except OSError as error:
+            if error.errno not in (EBADF, ENOTSOCK):
+                raise
+            # User code has closed all descriptors; by now the number may be that of a file of its own.
+            socket.detach()
+            self.close()
 
     def send_some(self, data: memoryview) -> int:
         """Send what the connection takes now; how many bytes that was, which is all when the peer no longer reads."""

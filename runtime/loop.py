@@ -11,14 +11,17 @@ from .marshal import Encoder, unmarshal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
     from .client import Invocation, RuntimeClient
     from .handler import Handler, Kind, Result
+    from .report import ErrorReport
     from .streaming import ResponseStream
 
     Failure = tuple[bytes, str, str]
     """The arguments of `RuntimeClient.fail`."""
+    LogError = Callable[[ErrorReport, str, Encoder], None]
 
 _TRACE_ID = "_X_AMZN_TRACE_ID"
 
@@ -55,6 +58,7 @@ class Service:
         self.encoder = encoder
         self.function = FunctionFacts(os.environ)
         self.kind = kind_of(handler)
+        _spare.take()
 
     def serve(self, invocation: Invocation) -> None:
         """Have the handler answer; its exceptions are the invocation's error."""
@@ -109,6 +113,19 @@ def _set_trace_id(trace_id: str | None) -> None:
 
 def failure_of(invocation: Invocation, error: BaseException, encoder: Encoder) -> Failure:
     """Log the error of an invocation; how the invocation is to be answered with it."""
+    try:
+        report, log_error = _report_of(invocation, error)
+    except OSError:  # the function has used up all descriptors, and what reports its error is in files
+        _spare.give_up()
+        report, log_error = _report_of(invocation, error)
+    log_error(report, invocation.request_id, encoder)
+    body = encoder.encode(report.as_json(invocation.request_id))
+    cause = Encoder(ascii_only=True).encode(report.as_cause()).decode("ascii")
+    return body, report.error_type, cause
+
+
+def _report_of(invocation: Invocation, error: BaseException) -> tuple[ErrorReport, LogError]:
+    """The report of an error, and what logs it."""
     from .formats import log_error
     from .report import ErrorReport
 
@@ -116,8 +133,37 @@ def failure_of(invocation: Invocation, error: BaseException, encoder: Encoder) -
         from .concurrency.exits import exit_fault
 
         error = exit_fault(invocation.request_id, error.code)
-    report = ErrorReport(error)
-    log_error(report, invocation.request_id, encoder)
-    body = encoder.encode(report.as_json(invocation.request_id))
-    cause = Encoder(ascii_only=True).encode(report.as_cause()).decode("ascii")
-    return body, report.error_type, cause
+    return ErrorReport(error), log_error
+
+
+class _Spare:
+    """A descriptor that can be given up when the function has used up all others."""
+
+    _descriptor = -1
+    _file: tuple[int, int] | None = None
+
+    def take(self) -> None:
+        """Have one, if there is one left."""
+        if self._descriptor < 0:
+            try:
+                self._descriptor = os.open(os.devnull, os.O_RDONLY)
+                self._file = _identity(self._descriptor)
+            except OSError:
+                return
+
+    def give_up(self) -> None:
+        """Close it, unless user code has: the number may be that of a file of its own."""
+        try:
+            if self._file is not None and _identity(self._descriptor) == self._file:
+                os.close(self._descriptor)
+        except OSError:
+            pass
+        self._descriptor, self._file = -1, None
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino
+
+
+_spare = _Spare()

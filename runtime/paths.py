@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _LIBRARY = os.path.dirname(os.__file__)
+_LIBRARY_PATH = [entry for entry in sys.path if entry == _LIBRARY or entry.endswith("/lib-dynload")]
 _shadowed: dict[str, ModuleType] = {}
 
 
@@ -39,7 +40,7 @@ class LibraryOnly:
         self._shadows = {name: module for name, module in list(sys.modules.items()) if _is_shadow(name, module)}
         for name in self._shadows:
             del sys.modules[name]
-        sys.path[:] = [entry for entry in self._path if entry == _LIBRARY or entry.endswith("/lib-dynload")]
+        sys.path[:] = _LIBRARY_PATH  # of what the function has left on it there is no knowing
 
     def __exit__(self, *exception: object) -> None:
         sys.path[:] = self._path

@@ -54,10 +54,17 @@ class ErrorReport:
         """The error as X-Ray draws it: `Lambda-Runtime-Function-XRay-Error-Cause`."""
         stack = [{"label": name, "path": path, "line": line} for path, line, name in self.frames]
         return {
-            "working_directory": os.getcwd(),
+            "working_directory": _working_directory(),
             "exceptions": [{"message": self.message, "type": self.cause_type, "stack": stack}],
             "paths": list(dict.fromkeys(path for path, _line, _name in self.frames)),
         }
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # the function has removed it
+        return ""
 
 
 def text_of(error: BaseException) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import tempfile
 import threading
 import warnings
 
@@ -295,3 +296,9 @@ def _down(depth):
     if depth == 0:
         raise KeyError("deep down")
     return _down(depth - 1)
+
+
+def without_a_working_directory(event, context):
+    os.chdir(tempfile.mkdtemp())
+    os.rmdir(os.getcwd())
+    raise ValueError("a message")

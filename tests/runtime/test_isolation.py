@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.harness import Event, ours, write
+from tests.runtime.harness import Event, ours, request_id, write
 
 RUNTIME_NAMES = [
     *(
@@ -121,8 +121,17 @@ DOES = {
     "closes standard error": "sys.stderr.close()",
     "takes the streams away": "sys.stdout = sys.stderr = None",
     "changes directory": "os.chdir('/')",
+    "removes its working directory": "os.mkdir('gone')\n    os.chdir('gone')\n    os.rmdir('../gone')",
+    "closes all descriptors": "os.closerange(3, 1000)",
+    "uses up all descriptors": (
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))\n"
+        "    with contextlib.suppress(OSError):\n"
+        "        while True: os.dup(0)"
+    ),
     "forks, and the child exits": "if not (pid := os.fork()): os._exit(0)\n    os.waitpid(pid, 0)",
     "forks, and the child leaves by sys.exit": "if not (pid := os.fork()): sys.exit(0)\n    os.waitpid(pid, 0)",
+    "forks, and the child returns": "if pid := os.fork(): os.waitpid(pid, 0)",
+    "forks, and the child raises": "if not (pid := os.fork()): raise KeyError('in the child')\n    os.waitpid(pid, 0)",
     "raises in a thread": "one = threading.Thread(target=lambda: 1 / 0)\n    one.start()\n    one.join()",
     "leaves a thread behind": "threading.Thread(target=threading.Event().wait, daemon=True).start()",
     "is signalled": "signal.signal(signal.SIGUSR1, lambda *_: None)\n    os.kill(os.getpid(), signal.SIGUSR1)",
@@ -138,7 +147,7 @@ DOES = {
 @pytest.mark.parametrize("what", DOES)
 def test_the_loop_goes_on_when_user_code(tmp_path: Path, what: str) -> None:
     source = f"""
-import logging, os, signal, sys, threading
+import contextlib, logging, os, resource, signal, sys, threading
 def handler(event, context):
     if event == "raise":
         raise ValueError("told")
@@ -153,3 +162,23 @@ def handler(event, context):
     assert (error.json()["errorType"], error.json()["errorMessage"]) == ("ValueError", "told")
     if what != "closes standard error" and what != "takes the streams away":
         assert "[ERROR] ValueError: told" in run.stdout + run.stderr
+
+
+def test_an_error_is_reported_when_nothing_of_the_import_path_is_left(tmp_path: Path) -> None:
+    """What reports it has not been imported before."""
+    source = "import sys\ndef handler(event, context):\n    sys.path.clear()\n    raise ValueError('told')\n"
+    assert ours(write(tmp_path, app=source), Event()).only.json()["errorMessage"] == "told"
+
+
+CHILDREN = {
+    "a coroutine": "import os\nasync def handler(event, context):\n    return bool(os.fork())\n",
+    "a generator": "import os\ndef handler(event, context):\n    yield 'a'\n    os.fork()\n",
+}
+
+
+@pytest.mark.parametrize("kind", CHILDREN)
+def test_a_child_that_has_left_the_handler_answers_nothing(tmp_path: Path, kind: str) -> None:
+    run = ours(write(tmp_path, app=CHILDREN[kind]), Event(), Event(), Event())
+    assert [post.kind.split("/")[1] for post in run.posts] == [request_id(number) for number in range(3)]
+    assert [post.body for post in run.posts] == [b"a" if kind == "a generator" else b"true"] * 3
+    assert run.stderr.count("has left the handler") == 3

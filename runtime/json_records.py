@@ -11,7 +11,7 @@ from _json import encode_basestring, make_encoder
 from .formats import JSON_TIME
 from .frame_types import JSON, frame_type_of, whole_level
 from .paths import library_module
-from .report import text_of
+from .report import frames_of, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             kind, error, trace = record.exc_info
             if kind is not None and error is not None:  # logged with exc_info where there was no exception
-                fields["stackTrace"] = library_module("traceback").format_tb(trace)
+                fields["stackTrace"] = library_module("traceback").format_list(frames_of(trace))
                 fields["errorType"], fields["errorMessage"] = kind.__name__, text_of(error)
                 fields["location"] = f"{record.pathname}:{record.funcName}:{record.lineno}"
         return fields

@@ -6,9 +6,10 @@ Imported when the first error happens: it needs `traceback`.
 from __future__ import annotations
 
 import os
+import sys
 
 from .errors import FaultError
-from .paths import library_module
+from .paths import LibraryOnly, library_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class ErrorReport:
         self.error_type = self.cause_type = type(error).__name__
         self.message = text_of(error)
         traceback = library_module("traceback")
-        frames = traceback.extract_tb(_without_own_frames(error.__traceback__))
+        frames = frames_of(_without_own_frames(error.__traceback__))
         while frames and frames[-1].filename.startswith(_OWN_FOLDER):
             frames.pop()  # what the function called of the runtime's: a stream's `write`
         self.frames = [(frame.filename, frame.lineno, frame.name) for frame in frames]
@@ -73,6 +74,18 @@ def text_of(error: BaseException) -> str:
         return str(error)
     except Exception:  # a user's __str__ may raise anything
         return f"<{type(error).__name__} whose text cannot be made>"
+
+
+def frames_of(trace: TracebackType | None) -> list[Any]:
+    """The frames, with their source lines: these `linecache` reads with `tokenize`, imported each time from 3.13 on."""
+    extract = library_module("traceback").extract_tb
+    frames: list[Any]
+    if library_module("tokenize") is sys.modules.get("tokenize"):
+        frames = extract(trace)
+    else:
+        with LibraryOnly():
+            frames = extract(trace)
+    return frames
 
 
 def _without_own_frames(trace: TracebackType | None) -> TracebackType | None:

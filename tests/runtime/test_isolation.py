@@ -26,7 +26,7 @@ RUNTIME_NAMES = [
 ]
 LIBRARY_NAMES = [
     *("json", "socket", "traceback", "linecache", "decimal", "re", "gc", "importlib", "string", "typing", "warnings"),
-    *("__future__", "_json", "_socket"),
+    *("__future__", "_json", "_socket", "tokenize", "token"),
 ]
 
 
@@ -66,6 +66,30 @@ def test_a_file_called_like_the_librarys_does_not_break_the_loop(tmp_path: Path,
     assert run.posts[0].body == b'[1.0, "x"]'
     assert [post.json()["errorType"] for post in run.posts[1:3]] == ["ZeroDivisionError", "Runtime.UnmarshalError"]
     assert run.posts[3].body == b'[0.5, "x"]'
+
+
+@pytest.mark.parametrize("log_format", ["Text", "JSON"])
+def test_errors_are_reported_when_the_function_uses_a_module_called_like_one_that_is_needed(
+    tmp_path: Path, log_format: str
+) -> None:
+    write(tmp_path, tokenize="MINE = 1")
+    source = """
+import tokenize, logging
+def handler(event, context):
+    try:
+        return tokenize.MINE / event
+    except ZeroDivisionError:
+        if context.log_group_name: logging.exception("logged")
+        raise
+"""
+    write(tmp_path, app=source.replace("context.log_group_name", str(log_format == "JSON")))
+    run = ours(tmp_path, Event("0"), Event("1"), Event("0"), env={"AWS_LAMBDA_LOG_FORMAT": log_format})
+    assert [post.body == b"1.0" or post.json()["errorType"] for post in run.posts] == [
+        "ZeroDivisionError",
+        True,
+        "ZeroDivisionError",
+    ]
+    assert "tokenize.MINE / event" in run.posts[0].json()["stackTrace"][0]
 
 
 def test_logging_is_the_librarys_whatever_lies_about(tmp_path: Path) -> None:

@@ -109,8 +109,8 @@ async def _serve(settings: Settings, command: RuntimeCommand, environ: Mapping[s
     await stopping.begun.wait()
     grace, limit = settings.draining.grace, settings.draining.timeout
     await drain(server.scheduler, stopping, grace=grace, timeout=limit, part=front_end.part)
-    await server.pool.stop()
-    await backend.stop()
+    # At the same time: an environment may be waiting for the first template's init, which is then broken off.
+    await asyncio.gather(server.pool.stop(), backend.stop())
     await asyncio.gather(*(listener.stop() for listener in listeners))
     watching.close()
     reaper.remove()

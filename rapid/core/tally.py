@@ -56,6 +56,6 @@ def unready(tally: Tally, *, ready_at_capacity: bool) -> str | None:
     standing = {phase for phase, number in tally.environments.items() if number}
     if standing & INITIALISED:
         return None if ready_at_capacity or tally.free > 0 else "no environment is free"
-    if standing & ON_THE_WAY or not standing:
+    if standing & ON_THE_WAY:
         return "initialising"
-    return INIT_FAILED
+    return INIT_FAILED  # also without any: a fork whose restore has failed is not kept

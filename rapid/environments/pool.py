@@ -112,10 +112,15 @@ class Pool:
         self._open(provisioned=False, ahead=False)
 
     def initialise(self) -> None:
-        """Try once more what has failed: the init of one environment that has no processes, ahead of any invocation."""
+        """Try once more what has failed, ahead of any invocation: the init of one environment that has no processes.
+
+        Where there is no environment, because none could be restored, another one is opened.
+        """
         for member in self._members[Standing.COLD].values():
             member.environment.start()
             return
+        if not self._staying() and not self._closing:
+            self._open(provisioned=False, ahead=True)
 
     def _open(self, *, provisioned: bool, ahead: bool) -> None:
         self._rate.started(self._loop.time())

@@ -20,8 +20,8 @@ variables that it would give to the runtime's process:
   started once;
 * None: the environment is initialised ordinarily. Why has been logged.
 
-`backend.begin()` when the server starts, `await backend.stop()` when all environments have been stopped. A backend is
-made by `opening.BACKENDS[name](Means(...))`, in a running loop:
+`backend.begin()` when the server starts, `await backend.stop()` when no environment is wanted any more: who waits for
+the first template waits no longer. A backend is made by `opening.BACKENDS[name](Means(...))`, in a running loop:
 
     templates = Templates(host, own_ports)                            # rapid.templates
     where = place(settings, command, templates.environ("127.0.0.1:0"))  # rapid.snapshotting

@@ -26,7 +26,7 @@ class SnapshotBackend(Protocol):
         """
 
     async def stop(self) -> None:
-        """End what processes come from; nothing can be prepared any more."""
+        """End what processes come from; nothing can be prepared any more, and nobody waits for it. Forks live on."""
 
 
 class NoSnapshots:

@@ -8,7 +8,7 @@ from rapid.core.phase import Phase
 from rapid.core.tally import Tally, unready
 
 CASES = [
-    ({}, "initialising"),
+    ({}, "init has failed"),
     ({Phase.INIT: 1}, "initialising"),
     ({Phase.RESET: 1}, "initialising"),
     ({Phase.RESET: 1, Phase.ABSENT: 1}, "initialising"),

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.program import AWSLAMBDARIC, Program, running, until
+from rapid.readiness import FIRST_PAUSE
+from tests.support.program import AWSLAMBDARIC, Program, call, running, until
 
 APP = """
 import os, random, threading, time, uuid
@@ -160,6 +161,33 @@ def test_an_init_that_fails_is_told_to_every_caller(task: Path) -> None:
     assert set(warnings(program)) == {
         "snapshot: there is no template: its init has failed: environments are initialised by themselves"
     }
+
+
+def test_the_end_does_not_wait_for_an_init_that_goes_on(task: Path) -> None:
+    (task / "app.py").write_text("import os; print('loading', flush=True); os.open('gate', os.O_RDONLY)")
+    os.mkfifo(task / "gate")
+    with forking(task) as program:
+        program.said("^loading")
+
+
+def test_a_restore_that_fails_is_tried_again_while_somebody_asks_whether_it_is_ready(task: Path) -> None:
+    """Else no invocation would come that starts another environment, for none that has failed is kept."""
+    hook = """
+from snapshot_restore_py import register_after_restore
+@register_after_restore
+def fail():
+    assert os.path.exists("go")
+"""
+    (task / "app.py").write_text(APP + hook)
+    with forking(task) as program:
+
+        def ready() -> tuple[int, str | None]:
+            reply = call(program.invoke_address, "GET", "/readyz")
+            return reply.status, reply.json.get("reason")
+
+        until(lambda: ready() == (503, "init has failed"), "the restore to fail")
+        (task / "go").touch()
+        until(lambda: ready() == (200, None), "it to be ready", seconds=3 * FIRST_PAUSE)
 
 
 def test_threads_and_connections_of_the_init_are_named(task: Path) -> None:

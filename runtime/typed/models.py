@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from ..marshal import Encoder
 from .mismatch import Reader, RefusedError, UnsupportedError
 
 TYPE_CHECKING = False
@@ -29,13 +30,22 @@ def model_reader(kind: Kind) -> Reader:
     if not hasattr(kind, "__pydantic_validator__"):
         raise UnsupportedError(f"{kind.__name__} is a model of pydantic 1; pydantic 2 is supported")
     pydantic: Any = sys.modules["pydantic"]
-    validate: Callable[[JSONValue], Any] = (
-        kind.model_validate if hasattr(kind, "model_validate") else pydantic.TypeAdapter(kind).validate_python
-    )
+    validate: Callable[[JSONValue], Any]
+    validate_text: Callable[[bytes], Any]
+    if hasattr(kind, "model_validate"):
+        validate, validate_text = kind.model_validate, kind.model_validate_json
+    else:
+        adapter = pydantic.TypeAdapter(kind)
+        validate, validate_text = adapter.validate_python, adapter.validate_json
+    encode = Encoder(ascii_only=True).encode
 
     def read(value: JSONValue) -> Value:
         try:
             return validate(value)
+        except pydantic.ValidationError:
+            pass  # where a model is strict, a text is a date in JSON alone
+        try:
+            return validate_text(encode(value))
         except pydantic.ValidationError as error:
             raise RefusedError(str(error)) from None
 

@@ -396,6 +396,30 @@ def test_pydantic_reads_and_writes_its_own(tmp_path: Path, kind: str, annotation
 
 
 @with_pydantic
+@pytest.mark.parametrize("annotation", ["Exact", "Holder"])
+def test_strict_models_take_what_json_has_for_a_type(tmp_path: Path, annotation: str) -> None:
+    source = """
+import datetime, enum, pydantic
+from dataclasses import dataclass
+class Colour(enum.Enum): RED = "r"
+class Exact(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(strict=True)
+    day: datetime.date
+    colour: Colour
+    sizes: tuple[int, ...]
+@dataclass
+class Holder:
+    held: Exact
+"""
+    source += f"def handler(event: {annotation}, context): return event"
+    good = {"day": "2026-01-02", "colour": "r", "sizes": [1, 2]}
+    events = [good if annotation == "Exact" else {"held": good} for good in (good, good | {"sizes": ["1"]})]
+    run = ours(write(tmp_path, app=source), *(Event(json.dumps(event)) for event in events), env=ON)
+    assert run.posts[0].json() == events[0]
+    assert "sizes.0\n  Input should be a valid integer" in run.posts[1].json()["errorMessage"]
+
+
+@with_pydantic
 def test_what_pydantic_refuses_is_told_in_its_words(tmp_path: Path) -> None:
     source = PYDANTIC + "def handler(event: Item | Plain, context): pass"
     write(tmp_path, app=source.replace("Item | Plain", "Item"), nested=source.replace("Item | Plain", "Plain"))

@@ -17,6 +17,8 @@ LARGEST_SOURCE = 2 * 1024 * 1024
 """Bytes of a file that is looked into for its lines."""
 
 NARROWEST, WIDEST = 40, 120
+TRACE = b"\rTraceback (most recent call last):"
+"""What AWS's runtimes for Python, and ours, have in an error. Its lines end in carriage returns, for log agents."""
 
 
 class Disk:
@@ -58,6 +60,12 @@ class Terminal(Console):
         self._screen = self if terminal == fd else Console(terminal)
         self._colours = colours
         self._about = about
+
+    def output(self, data: bytes, writer: object = None) -> bool:
+        """See `Output.output`; the lines of an error are put one below the other, not one over the other."""
+        if self._screen is self and TRACE in data:
+            data = data.replace(b"\r", b"\n")
+        return super().output(data, writer)
 
     @property
     def shows_errors(self) -> bool:

@@ -109,6 +109,7 @@ request """
             in seen.text
         )
         assert "\x1b" not in seen.text
+        assert "[ERROR] KeyError: 'größe'\nTraceback (most recent call last):\n" in seen.text
         # Behind what the function has written, before the platform ends the invocation.
         order = [seen.text.index(word) for word in ("[ERROR]", "── KeyError ──", "END RequestId")]
         assert order == sorted(order)

@@ -251,5 +251,12 @@ def _error_type_header(error_type: str) -> str:
 
 
 def complain(sentence: str) -> None:
-    """Say something to the log in the runtime's own name."""
-    sys.stderr.write(f"runtime: {sentence}\n")
+    """Say something to the log in the runtime's own name, also where user code has closed or replaced the stream."""
+    text = f"runtime: {sentence}\n"
+    try:
+        sys.stderr.write(text)
+    except Exception:
+        try:  # noqa: SIM105 - contextlib costs a millisecond
+            os.write(2, text.encode("utf-8", "backslashreplace"))
+        except OSError:
+            pass

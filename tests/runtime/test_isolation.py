@@ -206,3 +206,11 @@ def test_a_child_that_has_left_the_handler_answers_nothing(tmp_path: Path, kind:
     assert [post.kind.split("/")[1] for post in run.posts] == [request_id(number) for number in range(3)]
     assert [post.body for post in run.posts] == [b"a" if kind == "a generator" else b"true"] * 3
     assert run.stderr.count("has left the handler") == 3
+
+
+@pytest.mark.parametrize("does", ["sys.stderr.close()", "sys.stderr = None", "sys.stderr = object()"])
+def test_what_the_runtime_has_to_say_does_not_need_the_functions_standard_error(tmp_path: Path, does: str) -> None:
+    source = f"import sys\ndef handler(event, context):\n    if event: {does}\n    return event"
+    run = ours(write(tmp_path, app=source), Event("1", post_status=403), Event("0"))
+    assert [post.body for post in run.posts] == [b"1", b"0"]
+    assert "answered 403" in run.stderr or "close" in does

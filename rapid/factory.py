@@ -133,7 +133,10 @@ class ListeningEnvironments:
             self._orphans.forget(address)
             await asyncio.to_thread(scratch.remove)
 
-        return Opened(environment, close, restored=prepared is not None)
+        if not prepared:
+            return Opened(environment, close)
+        prepared.on_lost = on_change
+        return Opened(environment, close, restored=True, lost=lambda: prepared.lost)
 
     def _commands(self, identity: Identity, api: str, scratch: Scratch) -> Mapping[Party, Command]:
         """What to start for the runtime, and for each external extension."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from rapid.core.phase import Phase
 from rapid.core.placement import Standing
 from rapid.environments.environment import Environment
 
@@ -18,11 +19,13 @@ class Opened:
         environment: it.
         close: stops its listener, after it has been stopped.
         restored: its runtime comes out of a snapshot, once: another one takes its place when it has ended.
+        lost: whether that runtime has left before it was needed.
     """
 
     environment: Environment
     close: Callable[[], Awaitable[None]]
     restored: bool = False
+    lost: Callable[[], bool] = lambda: False
 
 
 class EnvironmentFactory(Protocol):
@@ -64,6 +67,20 @@ class Member:
         self.opened: Opened | None = None
         self.standing = Standing.COMING
         self.idle_since = 0.0
+
+    @property
+    def phase(self) -> Phase:
+        """Its phase; one that is being opened is as good as in its init, a fork that waits is at its snapshot point."""
+        if self.opened is None:
+            return Phase.INIT
+        environment = self.opened.environment
+        waits = self.opened.restored and environment.phase is Phase.ABSENT and not environment.spent
+        return Phase.SNAPSHOT if waits else environment.phase
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to start it with."""
+        return self.opened is not None and (self.opened.environment.spent or self.opened.lost())
 
     @property
     def environment(self) -> Environment:

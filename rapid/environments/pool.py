@@ -76,8 +76,8 @@ class Pool:
         return sum(map(len, self._members.values()))
 
     def phases(self) -> Mapping[Phase, int]:
-        """How many environments stand in which phase; one that is being opened is as good as in its init."""
-        return Counter(member.opened.environment.phase if member.opened else Phase.INIT for member in self._all())
+        """How many environments stand in which phase."""
+        return Counter(member.phase for member in self._all())
 
     @property
     def finishing(self) -> bool:
@@ -161,14 +161,16 @@ class Pool:
     # What happens to them
 
     def _changed(self, member: Member) -> None:
+        if member.opened is None:  # it is looked at as soon as it is
+            return
         environment = member.environment
         if member.standing is not Standing.LEAVING:
             capacity, running = environment.capacity, environment.running
-            now = standing(environment.phase, capacity, running, provisioned=member.provisioned)
+            now = standing(member.phase, capacity, running, provisioned=member.provisioned)
             self._move(member, now)
-        if environment.spent and not self._closing and member.standing is not Standing.LEAVING:
+        if member.over and not self._closing and member.standing is not Standing.LEAVING:
             self._leave(member)
-            if member.used:  # one that never got to work would only fail again
+            if member.used or not environment.spent:  # one whose restore has failed before work would only fail again
                 self._open(provisioned=member.provisioned, ahead=True)
         self._on_change()
 

@@ -40,6 +40,7 @@ class PreparedFork:
 
     Attributes:
         pid: its number.
+        on_lost: called when it has left while it waited.
 
     Args:
         pid: see above.
@@ -55,12 +56,18 @@ class PreparedFork:
         self._process: ForkedProcess | None = None
         self._left: Exit | None = None
         self._used = False
+        self.on_lost: Callable[[], None] | None = None
         reaper.watch(pid, self._exited)
 
     @property
     def usable(self) -> bool:
         """Whether it can still be started."""
         return not self._used
+
+    @property
+    def lost(self) -> bool:
+        """Whether it has left while it waited."""
+        return self._left is not None and not self._used
 
     def start(self, sink: OutputSink, on_exit: Callable[[Exit], None]) -> ForkedProcess:
         """Let it go on, once; `on_exit` is called also for one that has left while it waited."""
@@ -88,6 +95,8 @@ class PreparedFork:
         self._left = exit_
         if self._process:
             self._process.exited(exit_)
+        elif self.lost and self.on_lost:
+            self.on_lost()
 
 
 async def prepare(

@@ -93,6 +93,25 @@ def test_a_template_that_dies_takes_nothing_with_it(task: Path) -> None:
     assert warnings(program) == ["snapshot: the template has left: the template is made anew"]
 
 
+def test_a_fork_that_dies_before_it_is_needed_fails_nobody(task: Path) -> None:
+    """It was made for an invocation that another environment has taken meanwhile."""
+    with forking(task, most=2, RAPID_METRICS="/metrics") as program:
+
+        def rest(count: int) -> bool:
+            metrics = call(program.invoke_address, "GET", "/metrics").body.decode()
+            return f'rapid_environments{{state="snapshot"}} {count}.0\n' in metrics
+
+        template, first = template_of(program), program.invoke({}).json["pid"]
+        os.kill(template, signal.SIGSTOP)
+        assert {answer["pid"] for answer in at_once(program, 2)} == {first}
+        os.kill(template, signal.SIGCONT)
+        until(lambda: rest(1), "a fork to wait")
+        (waiting,) = {pid for pid in _all() if _parent(pid) == program.process.pid} - {template, first}
+        os.kill(waiting, signal.SIGKILL)
+        until(lambda: rest(0), "its death to be known")
+        assert len({answer["pid"] for answer in at_once(program, 2)} - {waiting}) == 2
+
+
 def test_templates_that_die_all_the_time_lose_no_invocation(task: Path) -> None:
     """Every caller gets exactly one answer."""
     stopped = threading.Event()

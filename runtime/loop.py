@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from .client import complain
 from .context import FunctionFacts, LambdaContext
 from .handler import kind_of
 from .logs import current
@@ -113,6 +114,16 @@ def _set_trace_id(trace_id: str | None) -> None:
 
 def failure_of(invocation: Invocation, error: BaseException, encoder: Encoder) -> Failure:
     """Log the error of an invocation; how the invocation is to be answered with it."""
+    try:
+        return _failure_of(invocation, error, encoder)
+    except Exception as reason:  # of what it needs, user code has left nothing: the least that there is to say
+        complain(f"an error could not be reported: {type(error).__name__}: {reason!r}")
+        kind, text = type(error).__name__, "the error could not be reported"
+        told = {"errorMessage": text, "errorType": kind, "requestId": invocation.request_id, "stackTrace": []}
+        return encoder.encode(told), kind, ""
+
+
+def _failure_of(invocation: Invocation, error: BaseException, encoder: Encoder) -> Failure:
     try:
         report, log_error = _report_of(invocation, error)
     except OSError:  # the function has used up all descriptors, and what reports its error is in files

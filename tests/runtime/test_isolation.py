@@ -214,3 +214,18 @@ def test_what_the_runtime_has_to_say_does_not_need_the_functions_standard_error(
     run = ours(write(tmp_path, app=source), Event("1", post_status=403), Event("0"))
     assert [post.body for post in run.posts] == [b"1", b"0"]
     assert "answered 403" in run.stderr or "close" in does
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        "import sys; sys.modules.clear()",
+        "import traceback; traceback.extract_tb = traceback.walk_tb = traceback.StackSummary = None",
+    ],
+)
+def test_an_error_that_cannot_be_reported_is_told_all_the_same(tmp_path: Path, does: str) -> None:
+    write(tmp_path, app=f"def handler(event, context):\n    if event:\n        {does}\n    return 1 / event['by']\n")
+    run = ours(tmp_path, Event('{"by": 0}'), Event('{"by": 2}'))
+    assert [post.kind.rpartition("/")[2] for post in run.posts] == ["error", "response"]
+    assert run.posts[0].json()["errorType"] == "ZeroDivisionError"
+    assert run.posts[1].body == b"0.5"

@@ -10,6 +10,7 @@ import os
 from _thread import RLock
 from time import time_ns
 
+from .descriptors import identity
 from .frame_types import TEXT, frame_type_of
 
 TYPE_CHECKING = False
@@ -27,7 +28,7 @@ class FramedSink:
     """
 
     def __init__(self, descriptor: int, fallback: Sink) -> None:
-        self._file = _identity(descriptor)
+        self._file = identity(descriptor)
         if descriptor > 2:
             os.set_inheritable(descriptor, False)  # what the function starts would keep the log open after its end
         os.set_blocking(descriptor, True)
@@ -43,7 +44,7 @@ class FramedSink:
     def close(self) -> None:
         """Close the descriptor, unless user code has."""
         try:
-            if _identity(self._descriptor) == self._file:
+            if identity(self._descriptor) == self._file:
                 os.close(self._descriptor)
         except OSError:
             pass
@@ -67,15 +68,9 @@ class FramedSink:
         with self._lock:
             try:
                 # Had user code closed it, the number might by now be that of a file of its own.
-                self._works = self._works and _identity(self._descriptor) == self._file
+                self._works = self._works and identity(self._descriptor) == self._file
                 while self._works and frame:
                     frame = frame[os.write(self._descriptor, frame) :]
             except OSError:
                 self._works = False
             return self._works
-
-
-def _identity(descriptor: int) -> tuple[int, int]:
-    """What tells the open file from all others."""
-    status = os.fstat(descriptor)
-    return status.st_dev, status.st_ino

@@ -18,6 +18,7 @@ from .errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from inspect import Signature
     from types import ModuleType
     from typing import Any
 
@@ -119,3 +120,17 @@ def _inner(function: Handler, *, undecorated: bool) -> Handler | None:
     if inner is None and not hasattr(function, "__code__"):
         inner = type(function).__call__
     return inner
+
+
+def signature_of(function: object) -> Signature:
+    """`inspect.signature` of a function of the user's; raises TypeError and ValueError as it does.
+
+    From Python 3.14 on annotations are evaluated when asked for, and may name what is imported for type checkers alone.
+    """
+    from .paths import library_module
+
+    plain = (
+        {"annotation_format": library_module("annotationlib").Format.FORWARDREF} if sys.version_info >= (3, 14) else {}
+    )
+    signature: Signature = library_module("inspect").signature(function, **plain)
+    return signature

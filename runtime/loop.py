@@ -6,6 +6,7 @@ import os
 
 from .client import complain
 from .context import FunctionFacts, LambdaContext
+from .descriptors import spare
 from .handler import kind_of
 from .logs import current
 from .marshal import Encoder, unmarshal
@@ -59,7 +60,7 @@ class Service:
         self.encoder = encoder
         self.function = FunctionFacts(os.environ)
         self.kind = kind_of(handler)
-        _spare.take()
+        spare.take()
 
     def serve(self, invocation: Invocation) -> None:
         """Have the handler answer; its exceptions are the invocation's error."""
@@ -127,7 +128,7 @@ def _failure_of(invocation: Invocation, error: BaseException, encoder: Encoder) 
     try:
         report, log_error = _report_of(invocation, error)
     except OSError:  # the function has used up all descriptors, and what reports its error is in files
-        _spare.give_up()
+        spare.give_up()
         report, log_error = _report_of(invocation, error)
     log_error(report, invocation.request_id, encoder)
     body = encoder.encode(report.as_json(invocation.request_id))
@@ -145,36 +146,3 @@ def _report_of(invocation: Invocation, error: BaseException) -> tuple[ErrorRepor
 
         error = exit_fault(invocation.request_id, error.code)
     return ErrorReport(error), log_error
-
-
-class _Spare:
-    """A descriptor that can be given up when the function has used up all others."""
-
-    _descriptor = -1
-    _file: tuple[int, int] | None = None
-
-    def take(self) -> None:
-        """Have one, if there is one left."""
-        if self._descriptor < 0:
-            try:
-                self._descriptor = os.open(os.devnull, os.O_RDONLY)
-                self._file = _identity(self._descriptor)
-            except OSError:
-                return
-
-    def give_up(self) -> None:
-        """Close it, unless user code has: the number may be that of a file of its own."""
-        try:
-            if self._file is not None and _identity(self._descriptor) == self._file:
-                os.close(self._descriptor)
-        except OSError:
-            pass
-        self._descriptor, self._file = -1, None
-
-
-def _identity(descriptor: int) -> tuple[int, int]:
-    status = os.fstat(descriptor)
-    return status.st_dev, status.st_ino
-
-
-_spare = _Spare()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from ..errors import EVENT_VALIDATION_ERROR, UNSUPPORTED_EVENT_TYPE, FaultError
-from ..handler import function_of
+from ..handler import function_of, signature_of
 from ..paths import library_module
 from .mismatch import MismatchError, UnsupportedError
 from .readers import Readers, is_typed, resolve
@@ -59,12 +57,8 @@ def typed(handler: Handler) -> Handler:
 def _annotation_of(handler: Handler) -> Annotation:
     """What the first parameter is annotated with; None if nothing, or if there is no telling."""
     inspect: Any = library_module("inspect")
-    # From 3.14 on annotations are evaluated when asked for, and the other parameters' may name what is not there.
-    plain = (
-        {"annotation_format": library_module("annotationlib").Format.FORWARDREF} if sys.version_info >= (3, 14) else {}
-    )
     try:
-        parameters = list(inspect.signature(handler, **plain).parameters.values())
+        parameters = list(signature_of(handler).parameters.values())
     except (TypeError, ValueError):
         return None
     if not parameters or parameters[0].annotation is inspect.Parameter.empty:

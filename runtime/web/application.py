@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from ..errors import HANDLER_NOT_FOUND, MALFORMED_HANDLER_NAME, NOT_AN_APPLICATION, FaultError
-from ..handler import import_module_of
+from ..handler import import_module_of, signature_of
 from ..paths import library_module
 
 TYPE_CHECKING = False
@@ -73,12 +72,8 @@ def protocol_of(application: object, name: str) -> str:
 
 def _takes(application: object, count: int) -> bool:
     """Whether it can be called with so many arguments. What has no signature in Python is taken at its word."""
-    # From 3.14 on annotations are evaluated when asked for, and may name what is imported for type checkers alone.
-    plain = (
-        {"annotation_format": library_module("annotationlib").Format.FORWARDREF} if sys.version_info >= (3, 14) else {}
-    )
     try:
-        library_module("inspect").signature(application, **plain).bind(*[None] * count)
+        signature_of(application).bind(*[None] * count)
     except TypeError:
         return False
     except ValueError:

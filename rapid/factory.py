@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -96,7 +97,7 @@ class ListeningEnvironments:
         """Its Runtime API listens before anything is started: clients do not survive a refused connection."""
         host = self._host
         sock, self._first = self._first or listen(ANY_PORT), None
-        address = bound(sock)
+        address, port = bound(sock), sock.getsockname()[1]
         kind = host.settings.initialization_type
         if provisioned and kind is InitializationType.ON_DEMAND:
             kind = InitializationType.PROVISIONED
@@ -105,32 +106,36 @@ class ListeningEnvironments:
         commands = self._commands(identity, address, scratch)
         launcher: Launcher = ProcessLauncher(commands, host.reaper, lambda: self._orphans.end(address))
         runtime = commands[RUNTIME_PARTY]
-        prepared = await self._backend.prepare(runtime.environ, runtime.cwd, framed_log=runtime.framed_log)
-        if prepared:
-            launcher, identity = ForkLauncher(prepared, launcher), replace(identity, restored=True)
-        environment, api = compose_environment(
-            host.settings,
-            identity,
-            list(self._external),
-            launcher,
-            host.accounts(f"environment-{number}", host.settings.memory_mb * 1024, lambda: self._orphans.of(address)),
-            output_of(host, str(number)),
-            on_change,
-            self._own_ports,
-            host.observer,
-        )
-        port = sock.getsockname()[1]
-        self._own_ports.add(port)
-        self._orphans.expect(address)
-        listener = Listener(api, sock, RUNTIME_KEEP_ALIVE)
-        await listener.start()
+        with contextlib.ExitStack() as undo:
+            undo.callback(sock.close)
+            prepared = await self._backend.prepare(runtime.environ, runtime.cwd, framed_log=runtime.framed_log)
+            if prepared:
+                undo.callback(prepared.discard)
+                launcher, identity = ForkLauncher(prepared, launcher), replace(identity, restored=True)
+            environment, api = compose_environment(
+                host.settings,
+                identity,
+                list(self._external),
+                launcher,
+                host.accounts(
+                    f"environment-{number}", host.settings.memory_mb * 1024, lambda: self._orphans.of(address)
+                ),
+                output_of(host, str(number)),
+                on_change,
+                self._own_ports,
+                host.observer,
+            )
+            self._own_ports.add(port)
+            undo.callback(self._own_ports.discard, port)
+            self._orphans.expect(address)
+            undo.callback(self._orphans.forget, address)
+            listener = Listener(api, sock, RUNTIME_KEEP_ALIVE)
+            await listener.start()
+            kept = undo.pop_all()
 
         async def close() -> None:
-            if prepared:
-                prepared.discard()
             await listener.stop()
-            self._own_ports.discard(port)
-            self._orphans.forget(address)
+            kept.close()
             await asyncio.to_thread(scratch.remove)
 
         if not prepared:

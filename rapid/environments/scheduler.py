@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from rapid.environments.invoker import Pending, Throttled
 from rapid.environments.member import Member
 from rapid.environments.pool import Pool
 from rapid.telemetry.observer import Observer
+
+log = logging.getLogger("rapid")
 
 PATIENCE = 0.05
 """Seconds that an invocation waits for an environment that has answered and is about to ask for more, before another
@@ -148,7 +151,12 @@ class Scheduler:
             self._observer.waited(self._loop.time() - waiting.until + self._queue_timeout)
         if self._spills and not member.provisioned:
             self._observer.spilled_over()
-        member.environment.invoke(waiting.pending)
+        try:
+            member.environment.invoke(waiting.pending)
+        except Exception as error:  # none that is known of; its caller is not to wait for ever
+            log.error("an environment could not be given an invocation", exc_info=error)
+            if not waiting.pending.answer.done():
+                waiting.pending.answer.set_exception(Unavailable("the execution environment has failed"))
 
     def _may_start(self) -> None:
         self._start_timer = None

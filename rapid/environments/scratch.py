@@ -6,16 +6,25 @@ Source: AWS developer guide, "Execution environment": /tmp belongs to one enviro
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import os
+import re
 import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from rapid.environments.namespace import TARGET, NamespaceError, TmpNamespace
 
 VARIABLE = "TMPDIR"
+
+SETTLED = 10.0
+"""Seconds after which a folder is locked, if there is somebody to lock it."""
+
+_NAME = re.compile(r"rapid-[0-9]+-\w+")
 
 TEMPORARY = ("HOME", "PWD", "OLDPWD", "TMPDIR", "TEMP", "TMP")
 """Variables that may name /tmp itself without meaning something that is there already."""
@@ -53,7 +62,28 @@ class Shared:
         """See `Scratch.remove`. Others use it, too."""
 
 
-class Folder:
+class _Owned:
+    """A folder that is locked as long as this process lives: one that nobody has locked was left behind.
+
+    Attributes:
+        path: where it is.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+
+    def __init__(self, number: int, parent: str | None = None) -> None:
+        self.path = tempfile.mkdtemp(prefix=f"rapid-{number}-", dir=parent)
+        self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def remove(self) -> None:
+        """See `Scratch.remove`."""
+        os.close(self._lock)
+        _remove(self.path)
+
+
+class Folder(_Owned):
     """A folder of its own, that programs find by `TMPDIR`; /tmp is everybody's.
 
     Raises:
@@ -61,16 +91,12 @@ class Folder:
     """
 
     def __init__(self, number: int) -> None:
-        self.path = tempfile.mkdtemp(prefix=f"rapid-{number}-")
+        super().__init__(number)
         self.environ: Mapping[str, str] = {VARIABLE: self.path}
         self.enter: Callable[[], None] | None = None
 
-    def remove(self) -> None:
-        """See `Scratch.remove`."""
-        _remove(self.path)
 
-
-class Mounted:
+class Mounted(_Owned):
     """A folder of its own that is /tmp for its processes, and seen by no other.
 
     Raises:
@@ -79,11 +105,11 @@ class Mounted:
     """
 
     def __init__(self, number: int) -> None:
-        self.path = tempfile.mkdtemp(prefix=f"rapid-{number}-", dir=TARGET)
+        super().__init__(number, TARGET)
         try:
             self._namespace = TmpNamespace(self.path)
         except (NamespaceError, OSError):
-            _remove(self.path)
+            super().remove()
             raise
         self.environ: Mapping[str, str] = {}
         self.enter: Callable[[], None] | None = self._namespace.enter
@@ -95,7 +121,7 @@ class Mounted:
     def remove(self) -> None:
         """See `Scratch.remove`."""
         self._namespace.close()
-        _remove(self.path)
+        super().remove()
 
 
 def undivided(_: int) -> Scratch:
@@ -113,6 +139,8 @@ def scratches(*, several: bool, exec_only: bool, told: Iterable[str]) -> Scratch
     """
     if not several:
         return undivided
+    for parent in {tempfile.gettempdir(), TARGET}:
+        threading.Thread(target=sweep, args=(parent,), daemon=True).start()
     try:
         Folder(0).remove()
     except OSError as error:
@@ -124,6 +152,25 @@ def scratches(*, several: bool, exec_only: bool, told: Iterable[str]) -> Scratch
         return _mounted
     log.info("environments share /tmp, and have a TMPDIR each: %s", obstacle)
     return Folder
+
+
+def sweep(parent: str) -> None:
+    """Delete what a rapid of this user has left in a folder that had no time to do so itself."""
+    with contextlib.suppress(OSError), os.scandir(parent) as entries:
+        for entry in entries:
+            if _NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                _sweep(entry.path)
+
+
+def _sweep(path: str) -> None:
+    with contextlib.suppress(OSError), contextlib.ExitStack() as undo:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        undo.callback(os.close, folder)
+        status = os.fstat(folder)
+        if status.st_uid != os.geteuid() or time.time() - status.st_mtime < SETTLED:
+            return
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove(path)
 
 
 def _obstacle(*, exec_only: bool, told: Iterable[str]) -> str | None:

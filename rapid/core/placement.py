@@ -115,21 +115,24 @@ class Reason(Enum):
     RESERVED = "ReservedFunctionConcurrentInvocationLimitExceeded"
 
 
-def refusal(waiting: int, on: int, census: Census, limits: Limits) -> Reason | None:
+def refusal(waiting: int, on: int, running: int, census: Census, limits: Limits) -> Reason | None:
     """Why another invocation is not accepted; None when it is.
 
-    Those for whom there is an environment, or will be one, do not count as waiting.
+    Those for whom there is a place in an environment, or will be one, do not count as waiting: an environment that
+    takes several at once may have been ready before all its workers were.
 
     Args:
         waiting: how many wait.
         on: how many are on: accepted, and not answered yet.
+        running: how many are with environments, answered or not.
         census: the environments.
         limits: what there may be.
     """
     if limits.reserved is not None and on >= limits.reserved:
         return Reason.RESERVED
-    there = sum(census.get(standing, 0) for standing in (*FREE, Standing.COMING))
-    room = (there + max(limits.environments - sum(census.values()), 0)) * limits.slots
+    total = sum(census.values())
+    staying = max(total, limits.environments) - census.get(Standing.LEAVING, 0)
+    room = max(staying * limits.slots - running, 0)
     return Reason.CONCURRENCY if waiting >= limits.waiting + room else None
 
 

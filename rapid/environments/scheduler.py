@@ -103,7 +103,8 @@ class Scheduler:
             return
         self._waiting = deque(each for each in self._waiting if not each.pending.answer.done())
         census = self._pool.census if self._pool else {}
-        reason = refusal(len(self._waiting), self._on, census, self._limits)
+        running = self._pool.running if self._pool else 0
+        reason = refusal(len(self._waiting), self._on, running, census, self._limits)
         if reason:
             self._observer.throttled(reason.value)
             raise Throttled(reason)

@@ -67,28 +67,31 @@ def test_an_environment_that_comes_serves_as_many_as_it_takes_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "waiting", "on", "census", "reason"),
+    ("limits", "waiting", "on", "running", "census", "reason"),
     [
-        (FOUR, 0, 0, {}, None),
-        (FOUR, 1, 5, {BUSY: 4}, None),
-        (FOUR, 2, 6, {BUSY: 4}, Reason.CONCURRENCY),
-        (FOUR, 2, 5, {BUSY: 3}, None),  # one more will be started
-        (FOUR, 3, 6, {BUSY: 3}, Reason.CONCURRENCY),
-        (FOUR, 2, 5, {BUSY: 3, COMING: 1}, None),
-        (FOUR, 2, 5, {BUSY: 3, LEAVING: 1}, Reason.CONCURRENCY),
-        (Limits(4, 0), 0, 3, {BUSY: 3, READY: 1}, None),
-        (Limits(4, 0), 0, 4, {BUSY: 4}, Reason.CONCURRENCY),
-        (Limits(4, 0), 1, 4, {BUSY: 3, COMING: 1}, Reason.CONCURRENCY),
-        (Limits(4, 0, slots=3), 2, 9, {BUSY: 3, COMING: 1}, None),
-        (Limits(4, 9, reserved=0), 0, 0, {READY: 4}, Reason.RESERVED),
-        (Limits(4, 9, reserved=2), 0, 1, {READY: 4}, None),
-        (Limits(4, 9, reserved=2), 1, 2, {READY: 4}, Reason.RESERVED),
+        (FOUR, 0, 0, 0, {}, None),
+        (FOUR, 1, 5, 4, {BUSY: 4}, None),
+        (FOUR, 2, 6, 4, {BUSY: 4}, Reason.CONCURRENCY),
+        (FOUR, 2, 5, 3, {BUSY: 3}, None),  # one more will be started
+        (FOUR, 3, 6, 3, {BUSY: 3}, Reason.CONCURRENCY),
+        (FOUR, 2, 5, 3, {BUSY: 3, COMING: 1}, None),
+        (FOUR, 2, 5, 3, {BUSY: 3, LEAVING: 1}, Reason.CONCURRENCY),
+        (Limits(4, 0), 0, 3, 3, {BUSY: 3, READY: 1}, None),
+        (Limits(4, 0), 0, 4, 4, {BUSY: 4}, Reason.CONCURRENCY),
+        (Limits(4, 0), 1, 4, 3, {BUSY: 3, COMING: 1}, Reason.CONCURRENCY),
+        (Limits(4, 0, slots=3), 2, 9, 9, {BUSY: 3, COMING: 1}, None),
+        (Limits(4, 0, slots=3), 3, 12, 9, {BUSY: 3, COMING: 1}, Reason.CONCURRENCY),
+        (Limits(1, 0, slots=8), 6, 7, 1, {BUSY: 1}, None),  # one worker is there, and the others come
+        (Limits(1, 0, slots=8), 7, 8, 1, {BUSY: 1}, Reason.CONCURRENCY),
+        (Limits(4, 9, reserved=0), 0, 0, 0, {READY: 4}, Reason.RESERVED),
+        (Limits(4, 9, reserved=2), 0, 1, 1, {READY: 4}, None),
+        (Limits(4, 9, reserved=2), 1, 2, 1, {READY: 4}, Reason.RESERVED),
     ],
 )
 def test_who_is_turned_away(
-    limits: Limits, waiting: int, on: int, census: dict[Standing, int], reason: Reason | None
+    limits: Limits, waiting: int, on: int, running: int, census: dict[Standing, int], reason: Reason | None
 ) -> None:
-    assert refusal(waiting, on, census, limits) is reason
+    assert refusal(waiting, on, running, census, limits) is reason
 
 
 class TestScalingRate:

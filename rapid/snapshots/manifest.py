@@ -158,7 +158,10 @@ def reasons(conditions: Conditions, place: Place) -> list[str]:
     missing = sorted(set(conditions.cpu) - cpu_flags())
     if missing:
         found.append(f"the processor has no {', '.join(missing)}")
-    found += [f"{path} is another" for path, known in conditions.programs.items() if _stamp(path) != known]
+    for path, known in conditions.programs.items():
+        here = _stamp(path)
+        if here != known:
+            found.append(f"{path} is another" if os.path.exists(path) else f"{path} is not here")
     found += [f"{path} has changed" for path, known in conditions.files.items() if not _still(path, known)]
     found += [f"{path} has come" for path in come(conditions.files, place.root)]
     return found + _variables(conditions, place.environ)

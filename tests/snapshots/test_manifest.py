@@ -61,6 +61,8 @@ def test_the_interpreter_its_libraries_and_criu_count(place: Place) -> None:
     assert executable in conditions.programs
     other = replace(conditions, programs={**conditions.programs, executable: "1 1"})
     assert reasons(other, place) == [f"{executable} is another"]
+    without = replace(conditions, programs={**conditions.programs, "/nowhere/criu": "1 1"})
+    assert reasons(without, place) == ["/nowhere/criu is not here"]
 
 
 def test_files_beyond_what_is_looked_into_count_by_size_and_time(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

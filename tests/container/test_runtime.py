@@ -65,7 +65,8 @@ def test_boto3_reads_a_generators_pieces_and_its_error(engine: Engine, image: st
             "EventStream"
         ]
         *chunks, end = list(stream)
-        assert [chunk["PayloadChunk"]["Payload"] for chunk in chunks] == [b"0\n", b"1\n", b"2\n"]
+        # Pieces that are written at once may arrive as one; tests/server holds each back until the one before is read.
+        assert b"".join(chunk["PayloadChunk"]["Payload"] for chunk in chunks) == b"0\n1\n2\n"
         assert end["InvokeComplete"]["ErrorCode"] == "Runtime.Unknown"
         assert json.loads(end["InvokeComplete"]["ErrorDetails"])["errorMessage"] == "in the middle"
 

@@ -139,6 +139,7 @@ def test_elsewhere_each_environment_has_a_tmp(elsewhere: Path) -> None:
         assert folders
         os.kill(one["pid"], signal.SIGKILL)
         os.kill(other["pid"], signal.SIGKILL)
+        until(lambda: "".join(program.output).count("INIT_START") == 4 or None, "both to be started again")
         assert program.invoke({"do": "look"}).json["note"] in ("one", "other")
         assert program.stop() == 0
         assert not any(path.exists() for path in folders)

@@ -216,16 +216,18 @@ def test_what_the_runtime_has_to_say_does_not_need_the_functions_standard_error(
     assert "answered 403" in run.stderr or "close" in does
 
 
-@pytest.mark.parametrize(
-    "does",
-    [
-        "import sys; sys.modules.clear()",
-        "import traceback; traceback.extract_tb = traceback.walk_tb = traceback.StackSummary = None",
-    ],
-)
-def test_an_error_that_cannot_be_reported_is_told_all_the_same(tmp_path: Path, does: str) -> None:
+TAKEN_APART = {
+    "sys.modules": "import sys; sys.modules.clear()",
+    "traceback": "import traceback; traceback.extract_tb = traceback.walk_tb = traceback.StackSummary = None",
+}
+
+
+@pytest.mark.parametrize("what", TAKEN_APART)
+def test_an_error_that_cannot_be_reported_is_told_all_the_same(tmp_path: Path, what: str) -> None:
+    does = TAKEN_APART[what]
     write(tmp_path, app=f"def handler(event, context):\n    if event:\n        {does}\n    return 1 / event['by']\n")
     run = ours(tmp_path, Event('{"by": 0}'), Event('{"by": 2}'))
-    assert [post.kind.rpartition("/")[2] for post in run.posts] == ["error", "response"]
-    assert run.posts[0].json()["errorType"] == "ZeroDivisionError"
-    assert run.posts[1].body == b"0.5"
+    first, second = run.posts
+    assert (first.kind.rpartition("/")[2], first.json()["errorType"]) == ("error", "ZeroDivisionError")
+    # Without its modules the interpreter itself does not get far, from Python 3.12 on; but who asks is answered.
+    assert second.body == b"0.5" or (what == "sys.modules" and second.kind.endswith("/error"))

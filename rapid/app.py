@@ -25,12 +25,13 @@ from rapid.frontends.metrics import PATH as METRICS_PATH
 from rapid.resources import environments_allowed
 from rapid.server import INVOKE_KEEP_ALIVE, Listener, bound, check_loopback, listen
 from rapid.settings import Settings
+from rapid.snapshots.backend import SnapshotBackend
 from rapid.snapshots.opening import BACKENDS, Means
 from rapid.snapshotting import place
 from rapid.telemetry.error_hints import About
 from rapid.telemetry.terminal import open_console
 from rapid.templates import Templates
-from rapid.watching import watching_by
+from rapid.watching import Watching, watching_by
 
 log = logging.getLogger("rapid")
 
@@ -76,30 +77,15 @@ async def _serve(settings: Settings, command: RuntimeCommand, environ: Mapping[s
     most = settings.scaling.max_environments or environments_allowed(settings.memory_mb)
     most = max(most, settings.scaling.provisioned)
     watching = watching_by(settings, console)
-    host = Host(
-        settings,
-        command,
-        environ,
-        reaper,
-        Orphans(reaper),
-        account_factory(),
-        console,
-        most > 1,
-        watching.observer,
-        _scratches(settings, command, environ, several=most > 1),
-    )
+    orphans, folders = Orphans(reaper), _scratches(settings, command, environ, several=most > 1)
+    accounts, observer = account_factory(), watching.observer
+    host = Host(settings, command, environ, reaper, orphans, accounts, console, most > 1, observer, folders)
     ports = sockets.ports
-    templates = Templates(host, ports)
-    where = place(settings, command, templates.environ("127.0.0.1:0"))
-    backend = BACKENDS[settings.snapshots.backend](Means(templates, reaper, where, settings.snapshots.folder))
+    backend = _backend(host, ports)
     factory = ListeningEnvironments(host, sockets.runtime, ports, backend)
     server = compose(settings, factory, most, watching, stopping.begun.is_set)
     front_end = Listener(server.front_end, sockets.invoke, INVOKE_KEEP_ALIVE)
-    listeners = [front_end]
-    if watching.application and sockets.metrics:
-        listeners.append(Listener(watching.application, sockets.metrics, INVOKE_KEEP_ALIVE))
-        await listeners[-1].start()
-        log.info("metrics at http://%s%s", bound(sockets.metrics), METRICS_PATH)
+    listeners = [front_end, *await _beside(watching, sockets)]
 
     runtime_api = bound(sockets.runtime)
     backend.begin()
@@ -115,6 +101,24 @@ async def _serve(settings: Settings, command: RuntimeCommand, environ: Mapping[s
     watching.close()
     reaper.remove()
     console.flush()
+
+
+def _backend(host: Host, ports: set[int]) -> SnapshotBackend:
+    """What environments come out of."""
+    settings = host.settings
+    templates = Templates(host, ports)
+    where = place(settings, host.command, templates.environ("127.0.0.1:0"))
+    return BACKENDS[settings.snapshots.backend](Means(templates, host.reaper, where, settings.snapshots.folder))
+
+
+async def _beside(watching: Watching, sockets: Sockets) -> list[Listener]:
+    """The listener of metrics, if they have one of their own; it serves already."""
+    if not (watching.application and sockets.metrics):
+        return []
+    listener = Listener(watching.application, sockets.metrics, INVOKE_KEEP_ALIVE)
+    await listener.start()
+    log.info("metrics at http://%s%s", bound(sockets.metrics), METRICS_PATH)
+    return [listener]
 
 
 def _scratches(settings: Settings, command: RuntimeCommand, environ: Mapping[str, str], *, several: bool) -> Scratches:
